@@ -1,0 +1,139 @@
+"""`DatasetDescription`: everything the program knows about a data set before it reads the first row."""
+
+from typing import Self
+
+from pydantic import Field, PrivateAttr, field_validator, model_validator
+
+from tf_e2egrec.dataset.description.entity_table import EntityTable
+from tf_e2egrec.dataset.description.feature_spec import FeatureSpec
+from tf_e2egrec.dataset.description.graph_spec import GraphSpec
+from tf_e2egrec.dataset.description.interaction_log import InteractionLog
+from tf_e2egrec.dataset.description.model_spec import ModelSpec
+from tf_e2egrec.dataset.description.ranker_spec import RankerSpec
+from tf_e2egrec.dataset.description.split_spec import SplitSpec
+from tf_e2egrec.dataset.description.strict_model import StrictModel
+from tf_e2egrec.dataset.description.training_spec import TrainingSpec
+from tf_e2egrec.dataset.ids import MAX_DOMAINS
+
+_RESERVED = {"reward", "stay", "content_duration", "time", "impression_id", "user_id", "item_id"}
+
+
+class DatasetDescription(StrictModel):
+    """The data set description file: the single source of every name.
+
+    Attributes:
+      name: what reports call the data set.
+      seed: seeds row filters, caps, negatives and neighbour samples.
+      bad_rows: share of unreadable rows up to which a log is accepted; they are skipped and counted.
+      interactions: the logs.
+      items, users: feature tables.
+      ranker, graph, split, model, training: see there.
+    """
+
+    name: str
+    seed: int = 0
+    bad_rows: float = Field(default=0.01, ge=0, le=1)
+    interactions: list[InteractionLog] = Field(min_length=1)
+    items: list[EntityTable] = []
+    users: list[EntityTable] = []
+    ranker: RankerSpec
+    graph: GraphSpec
+    split: SplitSpec
+    model: ModelSpec = ModelSpec()
+    training: TrainingSpec = TrainingSpec()
+
+    _data_root: str = PrivateAttr(default=".")
+
+    @field_validator("interactions", "items", "users", mode="before")
+    @classmethod
+    def _one_table_is_a_list(cls, value: object) -> object:
+        return [value] if isinstance(value, dict) else value
+
+    @model_validator(mode="after")
+    def _names_agree(self) -> Self:
+        known = self.behaviour_names
+        for key, names in {
+            "ranker.reward": [self.ranker.reward],
+            "graph.positive": self.graph.positive,
+            "graph.explicit": self.graph.explicit,
+        }.items():
+            for name in names:
+                if name not in known:
+                    raise ValueError(f"`{key}` names the behaviour `{name}`, but the logs declare {', '.join(known)}")
+        if self.graph.regime == "equal" and self.graph.rows:
+            raise ValueError("`graph.rows` cannot be given with `graph.regime: equal`: the graph then sees the ranker's rows")
+        if len(self.domains) > MAX_DOMAINS:
+            raise ValueError(f"there are {len(self.domains)} item domains; at most {MAX_DOMAINS} are possible")
+        for table in self.items:
+            if table.domain not in self.domains:
+                raise ValueError(f"`items.domain` is `{table.domain}`, but the logs have {', '.join(self.domains)}")
+        for group in (self.item_features, self.user_features, self.context_features):
+            names = [feature.name for feature in group]
+            for name in names:
+                if names.count(name) > 1 or (name in _RESERVED):
+                    raise ValueError(f"the feature name `{name}` is {'reserved' if name in _RESERVED else 'used twice'}")
+        return self
+
+    @model_validator(mode="after")
+    def _time_agrees(self) -> Self:
+        ranks = [log.time.unit == "rank" for log in self.interactions]
+        if any(ranks) != all(ranks):
+            raise ValueError("either every log or none has `time.unit: rank`")
+        if all(ranks) and self.split.by != "user_fraction":
+            raise ValueError("`split.by` must be `user_fraction` where `time.unit` is `rank`: there are no dates to split by")
+        if self.graph.snapshots.refresh == "once" and self.split.labels_from is None:
+            raise ValueError("`graph.snapshots.refresh: once` needs `split.labels_from`, the moment where the edge period ends")
+        if self.graph.snapshots.refresh == "once" and self.split.by == "user_fraction" and not all(ranks):
+            raise ValueError("`graph.snapshots.refresh: once` needs `split.by: time`, or logs with `time.unit: rank`")
+        return self
+
+    @property
+    def behaviour_names(self) -> list[str]:
+        """Every behaviour of every log, in order of first mention; the position is the bit in `EventBlock.behaviours`."""
+        return list(dict.fromkeys(name for log in self.interactions for name in log.behaviours))
+
+    @property
+    def domains(self) -> list[str]:
+        """Item domains in order of first mention; the position is the domain's number in item keys."""
+        return list(dict.fromkeys(log.domain for log in self.interactions))
+
+    @property
+    def item_features(self) -> list[FeatureSpec]:
+        """Features of the item tables."""
+        return [feature for table in self.items for feature in table.features]
+
+    @property
+    def user_features(self) -> list[FeatureSpec]:
+        """Features of the user tables."""
+        return [feature for table in self.users for feature in table.features]
+
+    @property
+    def context_features(self) -> list[FeatureSpec]:
+        """Context features of the ranker's logs, then the derived ones."""
+        declared = {f.name: f for log in self.interactions if log.feeds != "graph" for f in log.context}
+        derived = {
+            name: FeatureSpec(name=name, type="categorical" if name in ("hour_of_day", "day_of_week") else "numeric")
+            for name in self.ranker.derived
+        }
+        return list(declared.values()) + list(derived.values())
+
+    @property
+    def has_stay(self) -> bool:
+        """Whether any log that feeds the ranker has a stay label."""
+        return any(log.stay is not None for log in self.interactions if log.feeds != "graph")
+
+    @property
+    def time_is_rank(self) -> bool:
+        """Whether the logs know only the order within each user."""
+        return self.interactions[0].time.unit == "rank"
+
+    @property
+    def data_root(self) -> str:
+        """The folder that relative paths start from."""
+        return self._data_root
+
+    def with_data_root(self, root: str) -> Self:
+        """A copy whose relative paths start at `root`."""
+        copy = self.model_copy()
+        copy._data_root = root
+        return copy

@@ -1,0 +1,34 @@
+"""`GraphSpec`: which rows make the graph, and how."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from tf_e2egrec.dataset.description.row_filter import RowFilter
+from tf_e2egrec.dataset.description.sampling_spec import SamplingSpec
+from tf_e2egrec.dataset.description.snapshot_spec import SnapshotSpec
+from tf_e2egrec.dataset.description.strict_model import StrictModel
+from tf_e2egrec.dataset.description.swing_spec import SwingSpec
+
+
+class GraphSpec(StrictModel):
+    """The graph's side of the data.
+
+    Attributes:
+      regime: `equal` (the graph sees exactly the rows the ranker trains on) or `cross-domain` (it sees more: other domains, other
+        surfaces, users without labels). Every result is reported with it.
+      rows: filters; all must hold. With `regime: equal` the ranker's filters apply and none may be given.
+      positive: behaviours that make a Swing interaction (any of them).
+      explicit: behaviours that make a user-item edge, that is, a recent item (any of them).
+      recent: recent items kept per impression.
+      snapshots, swing, sampling: see there.
+    """
+
+    regime: Literal["equal", "cross-domain"] = "equal"
+    rows: list[RowFilter] = []
+    positive: list[str] = Field(min_length=1)
+    explicit: list[str] = Field(min_length=1)
+    recent: int = Field(default=20, ge=1, le=1000)
+    snapshots: SnapshotSpec = SnapshotSpec()
+    swing: SwingSpec = SwingSpec()
+    sampling: SamplingSpec = SamplingSpec()

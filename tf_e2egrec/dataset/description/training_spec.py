@@ -1,0 +1,35 @@
+"""`TrainingSpec`: how the model is trained."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from tf_e2egrec.dataset.description.strict_model import StrictModel
+
+
+class TrainingSpec(StrictModel):
+    """Optimisation.
+
+    Attributes:
+      models: what `e2egrec run` trains and compares.
+      epochs: passes over the training impressions; the epoch with the best validation AUC is kept.
+      patience: stop after this many epochs without a better validation AUC.
+      batch_size: impressions per step.
+      order: `shuffle` (by shards and within a buffer) or `time` (one pass in time order suits data that moves fast).
+      learning_rate, embedding_learning_rate: of the dense weights and of the embedding tables.
+      min_count: items and users seen less often in the training period share the unknown row.
+      gradnorm_gamma, gradnorm_learning_rate, gradnorm_warmup_steps: see `GradNorm`.
+    """
+
+    models: list[str] = ["R0", "R5"]
+    epochs: int = Field(default=3, ge=1)
+    patience: int = Field(default=1, ge=0)
+    batch_size: int = Field(default=2048, ge=1)
+    order: Literal["shuffle", "time"] = "shuffle"
+    learning_rate: float = Field(default=1e-3, gt=0)
+    embedding_learning_rate: float = Field(default=1e-2, gt=0)
+    min_count: int = Field(default=1, ge=1)
+    ssl_prior: float = Field(default=1.0, ge=0)
+    gradnorm_gamma: float = Field(default=1.0, ge=0)
+    gradnorm_learning_rate: float = Field(default=0.025, gt=0)
+    gradnorm_warmup_steps: int = Field(default=50, ge=1)

@@ -1,0 +1,219 @@
+"""Which versions of a model are in memory, and which of them answers a request."""
+
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+
+from serving.loaded_version import LoadedVersion
+from serving.request_error import RequestError
+from serving.version_status import VersionStatus
+from tf_e2egrec.errors import E2EGRecError
+
+_MAX_VERSION = 2**63 - 1
+
+
+def find_versions(base_path: Path) -> dict[int, Path]:
+    """Find the version directories below a model's base directory.
+
+    Args:
+      base_path: directory that holds one directory per version.
+
+    Returns:
+      Path by version number; names other than a non-negative 64-bit integer are ignored, as are files.
+
+    Raises:
+      OSError: the base directory cannot be read.
+    """
+    found: dict[int, Path] = {}
+    for child in sorted(base_path.iterdir()):
+        is_number = child.name.isascii() and child.name.isdigit()
+        if is_number and int(child.name) <= _MAX_VERSION and child.is_dir():
+            found.setdefault(int(child.name), child)
+    return found
+
+
+def _contents(directory: Path) -> tuple[tuple[str, int, int], ...]:
+    """Names, sizes and times of a version's files: a version that failed is tried again when they change."""
+    try:
+        stats = [(str(path), path.stat()) for path in sorted(directory.rglob("*"))]
+    except OSError:  # being written or removed just now: the next poll sees more
+        return ()
+    return tuple((path, stat.st_size, stat.st_mtime_ns) for path, stat in stats)
+
+
+class VersionManager:
+    """Loads the newest version (and those that labels name), swaps versions, and hands them to requests.
+
+    A new version is loaded while the old one goes on serving; the old one is given up only when the newest is
+    available, and closed when its last request is done. So a broken new version changes nothing for callers.
+    """
+
+    def __init__(self, base_path: Path, model_name: str, labels: Mapping[str, int] | None = None) -> None:
+        """Remember what to serve; nothing is loaded before the first `poll`.
+
+        Args:
+          base_path: directory that holds one directory per version.
+          model_name: the only model name that requests may give.
+          labels: version number by label, e.g. `{"stable": 1, "canary": 2}`; labelled versions stay loaded.
+        """
+        self._base_path = base_path
+        self._model_name = model_name
+        self._labels = dict(labels or {})
+        self._lock = threading.Lock()
+        self._polling = threading.Lock()
+        self._loaded: dict[int, LoadedVersion] = {}
+        self._statuses: dict[int, VersionStatus] = {}
+        self._failed: dict[int, tuple[tuple[str, int, int], ...]] = {}
+
+    def poll(self) -> None:
+        """Look at the directory once: load what is new, give up what is no longer wanted.
+
+        A base directory that cannot be read leaves everything as it is.
+        """
+        with self._polling:
+            try:
+                found = find_versions(self._base_path)
+            except OSError:
+                return
+            with self._lock:
+                wanted = {version for version in self._labels.values() if version in found}
+            wanted |= {max(found)} if found else set()
+            for version in sorted(wanted, reverse=True):
+                self._load(version, found[version])
+            with self._lock:
+                newest_is_available = not wanted or max(wanted) in self._loaded
+                unwanted = set(self._loaded) - wanted if newest_is_available else set()
+            for version in sorted(unwanted):
+                self._unload(version)
+
+    @contextmanager
+    def lease(self, spec: Any) -> Iterator[LoadedVersion]:
+        """Hold the version a request means, so that a swap cannot close it while the request runs.
+
+        Args:
+          spec: `ModelSpec` message; without version and label the newest available version answers.
+
+        Yields:
+          The version.
+
+        Raises:
+          RequestError: NOT_FOUND for an unknown model or version, INVALID_ARGUMENT for no name or an unknown
+            label.
+        """
+        version = self._acquire(spec)
+        try:
+            yield version
+        finally:
+            version.release()
+
+    def statuses(self, spec: Any) -> list[VersionStatus]:
+        """The states of all versions seen so far, or of the one that `spec` names, newest first.
+
+        Args:
+          spec: `ModelSpec` message.
+
+        Raises:
+          RequestError: as `lease`; a version that failed or was unloaded still has a state.
+        """
+        if not spec.name:
+            raise RequestError(grpc.StatusCode.INVALID_ARGUMENT, "ModelSpec has no name specified.")
+        with self._lock:
+            known = self._statuses if spec.name == self._model_name else {}
+            if not known:
+                raise RequestError(
+                    grpc.StatusCode.NOT_FOUND, f"Could not find any versions of model {spec.name}"
+                )
+            version = self._version_number(spec)
+            if version is None:
+                return [known[key] for key in sorted(known, reverse=True)]
+            if version not in known:
+                message = f"Could not find version {version} of model {spec.name}"
+                raise RequestError(grpc.StatusCode.NOT_FOUND, message)
+            return [known[version]]
+
+    def set_labels(self, labels: Mapping[str, int]) -> None:
+        """Replace the labels: load first, label next, then promote.
+
+        Args:
+          labels: version number by label.
+
+        Raises:
+          E2EGRecError: a label names a version that is not loaded, as TensorFlow Serving refuses it too.
+        """
+        with self._lock:
+            absent = sorted(
+                f"{label}: {version}" for label, version in labels.items() if version not in self._loaded
+            )
+            if absent:
+                raise E2EGRecError(
+                    f"{self._base_path}: a label can only name a loaded version, and these are not loaded: "
+                    f"{', '.join(absent)}; loaded: {sorted(self._loaded) or 'none'}"
+                )
+            self._labels = dict(labels)
+
+    def close(self) -> None:
+        """Unload everything."""
+        with self._polling:
+            for version in sorted(self._loaded):
+                self._unload(version)
+
+    def _load(self, version: int, directory: Path) -> None:
+        """Load one version unless it is loaded, or failed with the same files before."""
+        if version in self._loaded:
+            return
+        # Taken before loading: what is written while the version loads and fails must count as a change.
+        before = _contents(directory)
+        with self._lock:
+            if self._failed.get(version) == before:
+                return
+            self._statuses[version] = VersionStatus(version, "LOADING")
+        try:
+            loaded = LoadedVersion(directory, version)
+        except RequestError as error:
+            self._failed[version] = before
+            with self._lock:
+                self._statuses[version] = VersionStatus(version, "END", error.code.value[0], error.message)
+            message = f"development server: version {version} failed to load: {error.message}"
+            print(message, file=sys.stderr, flush=True)
+            return
+        self._failed.pop(version, None)
+        with self._lock:
+            self._loaded[version] = loaded
+            self._statuses[version] = VersionStatus(version, "AVAILABLE")
+
+    def _unload(self, version: int) -> None:
+        with self._lock:
+            loaded = self._loaded.pop(version)
+            self._statuses[version] = VersionStatus(version, "END")
+        loaded.retire()
+
+    def _acquire(self, spec: Any) -> LoadedVersion:
+        """Find the version a request means and mark it as in use."""
+        if not spec.name:
+            raise RequestError(grpc.StatusCode.INVALID_ARGUMENT, "ModelSpec has no name specified.")
+        with self._lock:
+            known = spec.name == self._model_name
+            version = self._version_number(spec) if known else None
+            if known and version is None and self._loaded:
+                version = max(self._loaded)
+            # Acquired under the manager's lock, under which versions are also dropped: it cannot be retired
+            # in between.
+            if known and version in self._loaded and self._loaded[version].acquire():
+                return self._loaded[version]
+        asked = f"Specific({spec.name}, {version})" if version is not None else f"Latest({spec.name})"
+        raise RequestError(grpc.StatusCode.NOT_FOUND, f"Servable not found for request: {asked}")
+
+    def _version_number(self, spec: Any) -> int | None:
+        """The version that a request names by number or label, None where it names none."""
+        choice = spec.WhichOneof("version_choice")
+        if choice == "version_label":
+            if spec.version_label not in self._labels:
+                message = f"Unrecognized servable version label: {spec.version_label}"
+                raise RequestError(grpc.StatusCode.INVALID_ARGUMENT, message)
+            return self._labels[spec.version_label]
+        return int(spec.version.value) if choice == "version" else None

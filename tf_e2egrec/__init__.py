@@ -1,0 +1,42 @@
+"""tf_e2egrec: a graph neural network and a recommender trained together (E2E-GRec, arXiv 2511.20564).
+
+Importing the package does not import TensorFlow; the names below are loaded when they are first used.
+"""
+
+import importlib
+import os
+from typing import Any
+
+# TF-GNN and TensorFlow Recommenders are written for Keras 2; TensorFlow reads this when `tf.keras` is first touched.
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+
+__version__ = "0.1.0"
+
+_HOME_OF = {
+    "DatasetDescription": "tf_e2egrec.dataset.description",
+    "load_description": "tf_e2egrec.dataset.description",
+    "E2EGRecError": "tf_e2egrec.errors",
+    "swing_edges": "tf_e2egrec.graph.swing",
+    "AttentionFusion": "tf_e2egrec.layers",
+    "FeatureEmbedding": "tf_e2egrec.layers",
+    "GatedConcatFusion": "tf_e2egrec.layers",
+    "LightGCNConv": "tf_e2egrec.layers",
+    "Tower": "tf_e2egrec.layers",
+    "gfae_loss": "tf_e2egrec.losses",
+    "E2EGRec": "tf_e2egrec.models",
+    "GradNorm": "tf_e2egrec.training",
+    "MultiTaskModel": "tf_e2egrec.training",
+}
+
+__all__ = ["__version__", *_HOME_OF]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from the module it lives in."""
+    if name in _HOME_OF:
+        return getattr(importlib.import_module(_HOME_OF[name]), name)
+    raise AttributeError(f"module `tf_e2egrec` has no attribute `{name}`")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

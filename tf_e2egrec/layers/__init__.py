@@ -1,0 +1,10 @@
+"""Keras layers; each is usable in any Keras model."""
+
+from tf_e2egrec.layers.attention_fusion import AttentionFusion
+from tf_e2egrec.layers.feature_embedding import FeatureEmbedding
+from tf_e2egrec.layers.gated_concat_fusion import GatedConcatFusion
+from tf_e2egrec.layers.key_lookup import KeyLookup
+from tf_e2egrec.layers.light_gcn_conv import LightGCNConv, propagate_lightgcn
+from tf_e2egrec.layers.tower import Tower
+
+__all__ = ["AttentionFusion", "FeatureEmbedding", "GatedConcatFusion", "KeyLookup", "LightGCNConv", "Tower", "propagate_lightgcn"]

@@ -18,6 +18,8 @@ class TrainingSpec(StrictModel):
       order: `shuffle` (by shards and within a buffer) or `time` (one pass in time order suits data that moves fast).
       learning_rate, embedding_learning_rate: of the dense weights and of the embedding tables.
       min_count: items and users seen less often in the training period share the unknown row.
+      ssl_prior: the self-supervised task's share of the gradient relative to the ranking task's, under GradNorm.
+      ssl_weight: its weight where task weights are fixed (R4).
       gradnorm_gamma, gradnorm_learning_rate, gradnorm_warmup_steps: see `GradNorm`.
     """
 
@@ -29,7 +31,8 @@ class TrainingSpec(StrictModel):
     learning_rate: float = Field(default=1e-3, gt=0)
     embedding_learning_rate: float = Field(default=1e-2, gt=0)
     min_count: int = Field(default=1, ge=1)
-    ssl_prior: float = Field(default=1.0, ge=0)
+    ssl_prior: float = Field(default=1.0, gt=0)
+    ssl_weight: float = Field(default=0.1, ge=0)
     gradnorm_gamma: float = Field(default=1.0, ge=0)
     gradnorm_learning_rate: float = Field(default=0.025, gt=0)
     gradnorm_warmup_steps: int = Field(default=50, ge=1)

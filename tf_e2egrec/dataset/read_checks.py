@@ -1,0 +1,72 @@
+"""What must hold once every log has been read."""
+
+from collections.abc import Mapping
+
+from tf_e2egrec.dataset.description.dataset_description import DatasetDescription
+from tf_e2egrec.dataset.read_report import ReadReport
+from tf_e2egrec.errors import E2EGRecError
+
+
+def check_report(report: ReadReport, description: DatasetDescription) -> None:
+    """`check_counts`, and that every kind of id is an integer everywhere or a text everywhere.
+
+    Raises:
+      E2EGRecError: the first thing that does not hold.
+    """
+    for what, seen in sorted(report.kinds.items()):
+        if len(seen) > 1:
+            (kind, where), (other, elsewhere) = sorted(seen.items())[:2]
+            raise E2EGRecError(
+                f"{what} are {kind} in {where} but {other} in {elsewhere}: equal ids would not be recognised; store them with one type "
+                "everywhere (Parquet keeps a column of digits as text)"
+            )
+    check_counts(report.counters, description, report.examples)
+
+
+def check_counts(
+    counters: Mapping[str, int],
+    description: DatasetDescription,
+    examples: Mapping[str, list[str]] | None = None,
+) -> None:
+    """Refuse logs with too many bad rows, without rows, or without positives.
+
+    Args:
+      counters: those that `canonicalise` fills, over all logs.
+      description: the data set.
+      examples: values that made rows bad, by counter.
+
+    Raises:
+      E2EGRecError: the first thing that does not hold.
+    """
+    for i, log in enumerate(description.interactions):
+        key = f"interactions.{i}"
+        read, bad = counters.get(f"{key}/rows_read", 0), counters.get(f"{key}/bad_rows", 0)
+        paths = ", ".join(log.paths)
+        if read == 0:
+            raise E2EGRecError(f"the log `{paths}` (`{key}`) has no rows; check `{key}.paths`")
+        if bad > description.bad_rows * read:
+            raise E2EGRecError(
+                f"{bad} of {read} rows of `{paths}` cannot be read (`bad_rows` allows the share {description.bad_rows:g}): "
+                + _worst_column(counters, f"{key}/bad_rows/", examples or {})
+            )
+    reward = description.ranker.reward
+    positive = ", ".join(description.graph.positive)
+    for name, message in {
+        "ranker_rows": "no row is left to train the ranker: check `ranker.rows` and the logs' `feeds`",
+        "reward_rows": f"the reward `{reward}` never happens in the ranker's rows: check the behaviour `{reward}` and `ranker.rows`",
+        "graph_rows": "no row is left to make the graph: check `graph.rows` and the logs' `feeds`",
+        "graph_positive_rows": f"`graph.positive` ({positive}) never happens in the graph's rows: check these behaviours and `graph.rows`",
+    }.items():
+        if counters.get(name, 0) == 0:
+            raise E2EGRecError(message)
+
+
+def _worst_column(counters: Mapping[str, int], prefix: str, examples: Mapping[str, list[str]]) -> str:
+    """The part of a sentence that names the column with the most bad rows, and what stands there."""
+    by_column = {
+        name.removeprefix(prefix): rows for name, rows in counters.items() if name.startswith(prefix)
+    }
+    column = max(sorted(by_column), key=lambda name: by_column[name])
+    found = examples.get(prefix + column, [])
+    shown = f", for example {', '.join(found)}" if found else ""
+    return f"column `{column}` is missing, negative or unreadable in {by_column[column]} of them{shown}"

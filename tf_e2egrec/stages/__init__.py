@@ -1,0 +1,1 @@
+"""Stages: each reads what the former wrote under RUN_DIR and publishes one artefact."""

@@ -1,0 +1,111 @@
+"""The export stage: a trained model out as a SavedModel that TensorFlow Serving loads."""
+
+import os
+import shutil
+import uuid
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from tf_e2egrec.dataset.artefact import Manifest, fingerprint_of, read_manifest, write_manifest
+from tf_e2egrec.dataset.description import DatasetDescription
+from tf_e2egrec.dataset.node_table import NodeTable
+from tf_e2egrec.errors import E2EGRecError
+from tf_e2egrec.export.ranking_module import RankingModule
+from tf_e2egrec.export.serving_graph import ServingGraph
+from tf_e2egrec.graph.neighbour_table import NeighbourTable
+from tf_e2egrec.graph.snapshots import SnapshotPlan
+from tf_e2egrec.stages.run_directory import RunDirectory
+from tf_e2egrec.stages.train import load_model, read_subgraphs_manifest
+
+WARMUP_CANDIDATES = (1, 100, 500)
+
+
+def export_model(run: RunDirectory, model: str, seed: int, to: Path, version: int | None = None) -> Path:
+    """Write TO/<version>: SavedModel, manifest and everything a server needs, aside first and then renamed into place.
+
+    Args:
+      run: the run directory.
+      model, seed: which trained model.
+      to: the model's base path; the server polls it for new versions.
+      version: integer directory name; one more than the newest when absent.
+
+    Returns:
+      The version's directory.
+
+    Raises:
+      E2EGRecError: the model is not there, belongs to other subgraphs, or the version exists.
+    """
+    description = run.description()
+    subgraphs = read_subgraphs_manifest(run)
+    directory = run.model(model, seed)
+    trained = read_manifest(directory, "train", f"e2egrec train --models {model}")
+    if trained.upstream != subgraphs.fingerprint:
+        raise E2EGRecError(f"{directory} was trained on other subgraphs than those in {run.subgraphs}; run `e2egrec train` again")
+    target = to / str(version if version is not None else _next_version(to))
+    if target.exists():
+        raise E2EGRecError(f"{target} exists already; choose another --version or leave it out")
+    module = ranking_module(run, description, subgraphs, directory)
+    to.mkdir(parents=True, exist_ok=True)
+    staging = to / f".staging-{uuid.uuid4().hex[:8]}"  # not an integer: the server does not look at it
+    try:
+        tf.saved_model.save(module, str(staging), signatures=module.signatures())
+        (staging / "assets.extra").mkdir(exist_ok=True)
+        write_manifest(
+            staging / "assets.extra",
+            Manifest(
+                stage="export",
+                configuration={"model": model, "seed": seed, "dataset": description.name},
+                fingerprint=fingerprint_of("export", trained.fingerprint),
+                inputs=trained.inputs,
+                upstream=trained.fingerprint,
+                newest_edge_time=trained.newest_edge_time,
+                details={"valid_auc": trained.details.get("valid_auc"), "regime": description.graph.regime},
+            ),
+        )
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
+    os.replace(staging, target)
+    return target
+
+
+def ranking_module(run: RunDirectory, description: DatasetDescription, subgraphs: Manifest, directory: Path) -> RankingModule:
+    """The exportable module of a trained model, with the newest snapshot's neighbours."""
+    items = NodeTable.read_parquet(run.subgraphs / "nodes" / "item.parquet")
+    users = NodeTable.read_parquet(run.subgraphs / "nodes" / "user.parquet")
+    snapshot = newest_snapshot(run, description)
+    neighbours = NeighbourTable.load(run.graph, snapshot).truncate(description.graph.sampling.top)
+    graph = ServingGraph(description, items, users, neighbours)
+    strings = frozenset(subgraphs.details.get("string_columns", []))
+    return RankingModule(load_model(directory), graph, description, strings)
+
+
+def newest_snapshot(run: RunDirectory, description: DatasetDescription) -> int:
+    """The snapshot that may see every event of the logs: what serving starts from."""
+    graph = read_manifest(run.graph, "swing", "e2egrec swing")
+    plan = SnapshotPlan.from_description(description)
+    newest = graph.details.get("newest_event_time", graph.newest_edge_time)
+    if newest is None:
+        return 0
+    return plan.latest(int(newest))
+
+
+def warmup_batches(module: RankingModule) -> list[dict[str, np.ndarray]]:
+    """One `rank` request per candidate-list length, of unknown ids: a server compiles its kernels on them before it takes traffic."""
+    batches = []
+    for length in WARMUP_CANDIDATES:
+        batch = {}
+        for name, spec in module.rank_inputs().items():
+            shape = {"candidates": (1, length), "recent": (1, 20)}.get(name, (1,))
+            batch[name] = np.full(shape, b"" if spec.dtype == tf.string else 0, dtype=object if spec.dtype == tf.string else spec.dtype.as_numpy_dtype)
+        batch["num_candidates"][:] = length
+        batch["num_recent"][:] = 20
+        batches.append(batch)
+    return batches
+
+
+def _next_version(to: Path) -> int:
+    versions = [int(path.name) for path in to.glob("*") if path.name.isdigit()] if to.exists() else []
+    return max(versions, default=0) + 1

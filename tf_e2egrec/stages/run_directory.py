@@ -1,0 +1,70 @@
+"""`RunDirectory`: where each stage's artefact lives."""
+
+import dataclasses
+from pathlib import Path
+
+from tf_e2egrec.dataset.description import DatasetDescription, load_description
+from tf_e2egrec.errors import E2EGRecError
+
+
+@dataclasses.dataclass(frozen=True)
+class RunDirectory:
+    """The layout of RUN_DIR (docs/design.md).
+
+    Attributes:
+      root: the directory.
+    """
+
+    root: Path
+
+    @property
+    def description_file(self) -> Path:
+        """A copy of the description the run was made from."""
+        return self.root / "dataset.yaml"
+
+    @property
+    def graph(self) -> Path:
+        """Output of the swing stage."""
+        return self.root / "graph"
+
+    @property
+    def subgraphs(self) -> Path:
+        """Output of the subgraphs stage."""
+        return self.root / "subgraphs"
+
+    @property
+    def models(self) -> Path:
+        """Output of the train stage, by model and seed."""
+        return self.root / "models"
+
+    @property
+    def evaluation(self) -> Path:
+        """Output of the evaluate stage."""
+        return self.root / "evaluation"
+
+    @property
+    def exports(self) -> Path:
+        """Output of the export stage, by model."""
+        return self.root / "export"
+
+    def model(self, name: str, seed: int) -> Path:
+        """Directory of one trained model."""
+        return self.models / name / f"seed-{seed}"
+
+    def trained_models(self) -> list[tuple[str, int, Path]]:
+        """(name, seed, directory) of every finished model, in order."""
+        found = []
+        for manifest in sorted(self.models.glob("*/seed-*/manifest.json")):
+            directory = manifest.parent
+            found.append((directory.parent.name, int(directory.name.removeprefix("seed-")), directory))
+        return sorted(found)
+
+    def description(self) -> DatasetDescription:
+        """The description the run was made from.
+
+        Raises:
+          E2EGRecError: the directory is not a run.
+        """
+        if not self.description_file.exists():
+            raise E2EGRecError(f"{self.root} is not a run directory (it holds no dataset.yaml); run `e2egrec swing` first")
+        return load_description(self.description_file)

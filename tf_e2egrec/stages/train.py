@@ -1,0 +1,177 @@
+"""The train stage: subgraphs in, a trained model out."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tf_e2egrec.dataset.artefact import Manifest, fingerprint_of, publish, read_manifest, write_manifest
+from tf_e2egrec.dataset.description import DatasetDescription
+from tf_e2egrec.dataset.node_table import NodeTable
+from tf_e2egrec.models import E2EGRec, ModelInputs, Variant, variant_named
+from tf_e2egrec.stages.adaptation import adapt_model, collect_statistics
+from tf_e2egrec.stages.run_directory import RunDirectory
+from tf_e2egrec.stages.training_progress import TrainingProgress
+from tf_e2egrec.subgraphs.feature_table import FeatureTable
+from tf_e2egrec.subgraphs.subgraph_dataset import record_files, subgraph_dataset
+from tf_e2egrec.training import GradNorm, RowSparseAdam
+
+MODEL_FILE = "model.keras"
+
+
+def train_configuration(description: DatasetDescription, model: str, seed: int) -> dict[str, Any]:
+    """The part of the description that a trained model depends on, beyond its subgraphs."""
+    training = description.training.model_dump(mode="json", exclude={"models"})
+    return {
+        "model": model,
+        "seed": seed,
+        "variant": variant_named(model).model_dump(mode="json"),
+        "architecture": description.model.model_dump(mode="json"),
+        "training": training,
+    }
+
+
+def train_fingerprint(description: DatasetDescription, model: str, seed: int, subgraphs: Manifest) -> str:
+    """The fingerprint a model trained by this description on these subgraphs has."""
+    return fingerprint_of("train", train_configuration(description, model, seed), subgraphs.fingerprint)
+
+
+def train_model(run: RunDirectory, description: DatasetDescription, subgraphs: Manifest, model: str, seed: int) -> Manifest:
+    """Train one model and write RUN_DIR/models/<model>/seed-<seed>.
+
+    Args:
+      run: where the subgraphs are.
+      description: how to train.
+      subgraphs: the manifest of RUN_DIR/subgraphs.
+      model: name of a variant (`R0`, `R5`, ...).
+      seed: of weights and shuffling.
+
+    Returns:
+      The manifest of the trained model.
+    """
+    variant = variant_named(model)
+    tf.keras.utils.set_random_seed(seed)
+    started = time.monotonic()
+    items = NodeTable.read_parquet(run.subgraphs / "nodes" / "item.parquet")
+    users = NodeTable.read_parquet(run.subgraphs / "nodes" / "user.parquet")
+    train_files, valid_files = (record_files(run.subgraphs, split) for split in ("train", "valid"))
+    statistics = collect_statistics(description, train_files, items, users)
+    inputs = ModelInputs.from_description(
+        description,
+        item_vocabulary=len(statistics.vocabularies["item"]["#id"]),
+        user_vocabulary=len(statistics.vocabularies["user"]["#id"]),
+        vocabulary_sizes=statistics.vocabulary_sizes(),
+    )
+    network = E2EGRec(inputs, description.model, variant, name=model.replace("-", "_"))
+    adapt_model(network, statistics)
+    compile_model(network, description)
+
+    spec = description.training
+    tables = FeatureTable(items, description.item_features), FeatureTable(users, description.user_features)
+    shuffle_seed = seed if spec.order == "shuffle" else None
+    training_data = subgraph_dataset(train_files, description, *tables, spec.batch_size, shuffle_seed)
+    validation_data = subgraph_dataset(valid_files, description, *tables, spec.batch_size)
+    steps = -(-subgraphs.counters["impressions_train"] // spec.batch_size)
+    with publish(run.model(model, seed)) as staging:
+        history = network.fit(
+            training_data,
+            validation_data=validation_data,
+            epochs=spec.epochs,
+            verbose=0,
+            callbacks=_callbacks(description, variant, f"{model} seed {seed}", steps, staging),
+        )
+        network.save(staging / MODEL_FILE)
+        log = {name: [float(value) for value in values] for name, values in history.history.items()}
+        (staging / "history.json").write_text(json.dumps(log, indent=2) + "\n", encoding="utf-8")
+        manifest = Manifest(
+            stage="train",
+            configuration=train_configuration(description, model, seed),
+            fingerprint=train_fingerprint(description, model, seed, subgraphs),
+            inputs=subgraphs.inputs,
+            upstream=subgraphs.fingerprint,
+            newest_edge_time=subgraphs.newest_edge_time,
+            counters={"parameters": int(network.count_params()), "epochs": len(history.epoch)},
+            details={
+                "meaning": variant.meaning,
+                "valid_auc": max(log.get("val_auc", [float("nan")])),
+                "seconds": round(time.monotonic() - started, 1),
+            },
+        )
+        write_manifest(staging, manifest)
+    return manifest
+
+
+def compile_model(network: E2EGRec, description: DatasetDescription) -> None:
+    """Compile with the description's optimisers: Adam for the network, row-sparse Adam for the embedding tables."""
+    spec = description.training
+    network.compile(
+        optimizer=tf.keras.optimizers.Adam(spec.learning_rate, jit_compile=False),
+        embedding_optimizer=RowSparseAdam(spec.embedding_learning_rate),
+        task_weights={"ssl": spec.ssl_weight} if network.variant.ssl and network.variant.balance == "fixed" else None,
+    )
+
+
+def load_model(directory: Path) -> E2EGRec:
+    """Load a trained model."""
+    return tf.keras.models.load_model(directory / MODEL_FILE)
+
+
+def read_subgraphs_manifest(run: RunDirectory) -> Manifest:
+    """The manifest of RUN_DIR/subgraphs, or one clear sentence."""
+    return read_manifest(run.subgraphs, "subgraphs", "e2egrec subgraphs")
+
+
+def _callbacks(
+    description: DatasetDescription, variant: Variant, label: str, steps: int, directory: Path
+) -> list[tf.keras.callbacks.Callback]:
+    spec = description.training
+    callbacks: list[tf.keras.callbacks.Callback] = []
+    if variant.balance == "gradnorm":
+        callbacks.append(
+            GradNorm(
+                gamma=spec.gradnorm_gamma,
+                learning_rate=spec.gradnorm_learning_rate,
+                warmup_steps=spec.gradnorm_warmup_steps,
+                priors={"ssl": spec.ssl_prior},
+            )
+        )
+    callbacks += [
+        tf.keras.callbacks.EarlyStopping("val_auc", mode="max", patience=spec.patience, restore_best_weights=True),
+        tf.keras.callbacks.TerminateOnNaN(),
+        tf.keras.callbacks.TensorBoard(str(directory / "tensorboard"), write_graph=False, update_freq="epoch"),
+        TrainingProgress(label, steps),
+    ]
+    return callbacks
+
+
+def predict_split(
+    network: E2EGRec, run: RunDirectory, description: DatasetDescription, split: str
+) -> dict[str, np.ndarray]:
+    """Predictions and labels of a split, row by row.
+
+    Returns:
+      `reward`, `stay` (labels), `predicted_reward`, `predicted_stay`, float32 [n]; `user`, `item`, `time` int64 [n].
+    """
+    items = NodeTable.read_parquet(run.subgraphs / "nodes" / "item.parquet")
+    users = NodeTable.read_parquet(run.subgraphs / "nodes" / "user.parquet")
+    tables = FeatureTable(items, description.item_features), FeatureTable(users, description.user_features)
+    data = subgraph_dataset(record_files(run.subgraphs, split), description, *tables, description.training.batch_size * 2)
+    predict = tf.function(network.call, reduce_retracing=True)
+    rows: dict[str, list[np.ndarray]] = {}
+    for graph, labels in data:
+        output = predict(graph, training=False)
+        readout = graph.node_sets["_readout"]
+        batch = {
+            **labels,
+            "predicted_reward": output["reward"],
+            "predicted_stay": output["stay_seconds"],
+            "user": readout["user_id"],
+            "item": readout["item_id"],
+            "time": readout["time"],
+        }
+        for name, value in batch.items():
+            rows.setdefault(name, []).append(value.numpy())
+    return {name: np.concatenate(values) for name, values in rows.items()}

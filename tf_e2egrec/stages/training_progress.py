@@ -1,0 +1,46 @@
+"""`TrainingProgress`: a progress bar for `Model.fit`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+
+class TrainingProgress(tf.keras.callbacks.Callback):
+    """Shows steps, time left and the validation AUC per epoch.
+
+    Args:
+      label: what is being trained.
+      steps_per_epoch: training batches per epoch.
+    """
+
+    def __init__(self, label: str, steps_per_epoch: int) -> None:
+        super().__init__()
+        self._label = label
+        self._steps = steps_per_epoch
+        self._progress = Progress(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()
+        )
+
+    def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        """Show the bar."""
+        self._task = self._progress.add_task(self._label, total=self._steps * self.params["epochs"])
+        self._progress.start()
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Advance by a step."""
+        self._progress.advance(self._task)
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Show the validation result."""
+        logs = logs or {}
+        self._progress.update(
+            self._task,
+            completed=self._steps * (epoch + 1),
+            description=f"{self._label}  epoch {epoch + 1}: loss {logs.get('loss', 0):.4f}, valid AUC {logs.get('val_auc', 0):.4f}",
+        )
+
+    def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
+        """Leave the last state on the screen."""
+        self._progress.stop()

@@ -1,0 +1,158 @@
+"""`MultiTaskModel`: a Keras model whose task losses GradNorm can balance."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from tf_e2egrec.keras_version import require_keras_2
+from tf_e2egrec.training.sparse_gradients import Gradient, norm_of, subtract, sum_duplicate_rows
+from tf_e2egrec.training.task_balancer import TaskBalancer
+
+require_keras_2()
+
+
+class MultiTaskModel(tf.keras.Model):
+    """Base class: subclasses give the losses per task, the training step balances and applies them.
+
+    Subclasses implement `task_losses` and `shared_kernel`, and call `set_tasks` in `__init__`. Without a `GradNorm` callback the task
+    weights stay what `compile(task_weights=...)` set. With one, every step costs one backward pass of the weighted sum and one shallow
+    pass per task but the last, from that task's loss to the shared kernel alone; the last task's gradient follows by subtraction.
+    List the task with the deepest path to the kernel last.
+    """
+
+    def set_tasks(self, tasks: Sequence[str]) -> None:
+        """Create the balancer and the loss trackers; once, in `__init__`."""
+        self.balancer = TaskBalancer(tasks, name="task_balancer")
+        self.balances_tasks = False  # set by the GradNorm callback before the train function is traced
+        self._loss_trackers = [tf.keras.metrics.Mean(name=f"{name}_loss") for name in ("total", *tasks)]
+        self.embedding_optimizer: tf.keras.optimizers.Optimizer | None = None
+
+    def task_losses(self, inputs: Any, labels: Any, training: bool) -> Mapping[str, tf.Tensor]:
+        """Unweighted scalar loss per task, in the order given to `set_tasks`; also updates the compiled metrics."""
+        raise NotImplementedError
+
+    @property
+    def shared_kernel(self) -> tf.Variable:
+        """W: the weights at which GradNorm compares the tasks' gradients."""
+        raise NotImplementedError
+
+    @property
+    def metrics(self) -> list[tf.keras.metrics.Metric]:
+        """Everything that is reset at the start of an epoch."""
+        return [*self._loss_trackers, *super().metrics]
+
+    def compile(
+        self,
+        optimizer: Any = "adam",
+        embedding_optimizer: tf.keras.optimizers.Optimizer | None = None,
+        task_weights: Mapping[str, float] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Configure training.
+
+        Args:
+          optimizer: for every variable that has no other.
+          embedding_optimizer: for the tables of `tf.keras.layers.Embedding`; `optimizer` when absent.
+          task_weights: initial (without GradNorm: fixed) weight per task; 1 each when absent.
+          **kwargs: as for `tf.keras.Model.compile`.
+        """
+        super().compile(optimizer=optimizer, **kwargs)
+        self.embedding_optimizer = embedding_optimizer
+        if task_weights is not None:
+            unknown = set(task_weights) - set(self.balancer.tasks)
+            if unknown:
+                raise ValueError(f"`task_weights` should name tasks of {self.balancer.tasks}. Received: {sorted(unknown)}")
+            self.balancer.task_weights.assign([float(task_weights.get(task, 1.0)) for task in self.balancer.tasks])
+
+    def get_compile_config(self) -> dict[str, Any]:
+        """What `compile_from_config` needs after loading."""
+        serialize = tf.keras.optimizers.serialize
+        sparse = self.embedding_optimizer
+        return {"optimizer": serialize(self.optimizer), "embedding_optimizer": serialize(sparse) if sparse is not None else None}
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compile as the saved model was, with the optimisers' slots ready to be restored."""
+        optimizers = {
+            name: tf.keras.optimizers.deserialize(value) for name, value in config.items() if value is not None
+        }
+        self.compile(**optimizers)
+        for optimizer, variables in zip(self._optimizers(), self._partition(self.trainable_variables), strict=True):
+            if optimizer is not None and variables:
+                optimizer.build(variables)
+
+    def _optimizers(self) -> tuple[Any, Any]:
+        return self.optimizer, self.embedding_optimizer
+
+    def _partition(self, variables: Sequence[tf.Variable]) -> tuple[list[tf.Variable], list[tf.Variable]]:
+        """The variables of `optimizer` and those of `embedding_optimizer`."""
+        if self.embedding_optimizer is None:
+            return list(variables), []
+        tables = {id(layer.embeddings) for layer in self._flatten_layers() if isinstance(layer, tf.keras.layers.Embedding)}
+        return [v for v in variables if id(v) not in tables], [v for v in variables if id(v) in tables]
+
+    def train_step(self, data: Any) -> dict[str, tf.Tensor]:
+        """One step: weighted sum of the losses, its gradients, the balancer's update with the weights of before."""
+        inputs, labels, _ = tf.keras.utils.unpack_x_y_sample_weight(data)
+        weights = tf.identity(self.balancer.task_weights)
+        with tf.GradientTape(persistent=self.balances_tasks) as tape:
+            losses = self.task_losses(inputs, labels, training=True)
+            values = tf.stack([tf.cast(losses[task], tf.float32) for task in self.balancer.tasks])
+            total = tf.reduce_sum(weights * values)
+            objective = total + tf.add_n(self.losses) if self.losses else total
+            replicas = tf.distribute.get_strategy().num_replicas_in_sync
+            objective = self._scaled(objective / replicas)
+        variables = self.trainable_variables
+        gradients = [sum_duplicate_rows(gradient) for gradient in self._unscaled(tape.gradient(objective, variables))]
+        if self.balances_tasks:
+            self._balance(tape, losses, weights, values, self._kernel_gradient(variables, gradients), replicas)
+        del tape
+        self._apply(variables, gradients)
+        return self._log(total, values)
+
+    def test_step(self, data: Any) -> dict[str, tf.Tensor]:
+        """Losses and metrics of one batch."""
+        inputs, labels, _ = tf.keras.utils.unpack_x_y_sample_weight(data)
+        losses = self.task_losses(inputs, labels, training=False)
+        values = tf.stack([tf.cast(losses[task], tf.float32) for task in self.balancer.tasks])
+        return self._log(tf.reduce_sum(self.balancer.task_weights * values), values)
+
+    def _kernel_gradient(self, variables: Sequence[tf.Variable], gradients: Sequence[Gradient]) -> Gradient:
+        return next(g for v, g in zip(variables, gradients, strict=True) if v is self.shared_kernel)
+
+    def _balance(
+        self, tape: tf.GradientTape, losses: Mapping[str, tf.Tensor], weights: tf.Tensor, values: tf.Tensor, total: Gradient, replicas: int
+    ) -> None:
+        """Gradient of each task at the shared kernel (the last by subtraction), averaged over replicas; then the update."""
+        kernel = self.shared_kernel
+        tasks = self.balancer.tasks
+        parts = [tape.gradient(losses[task], kernel) for task in tasks[:-1]]
+        parts = [tf.zeros_like(kernel) if part is None else tf.convert_to_tensor(part) for part in parts]
+        rest = subtract(total * float(replicas), [(weights[i], part) for i, part in enumerate(parts)])
+        gradients = [*parts, rest / tf.maximum(weights[len(tasks) - 1], 1e-12)]
+        context = tf.distribute.get_replica_context()
+        if replicas > 1 and context is not None:
+            *gradients, values = context.all_reduce(tf.distribute.ReduceOp.MEAN, [*gradients, values])
+        self.balancer.update(values, tf.stack([norm_of(gradient) for gradient in gradients]))
+
+    def _apply(self, variables: Sequence[tf.Variable], gradients: Sequence[Gradient]) -> None:
+        gradient_of = {id(v): g for v, g in zip(variables, gradients, strict=True) if g is not None}
+        for optimizer, group in zip(self._optimizers(), self._partition(variables), strict=True):
+            pairs = [(gradient_of[id(v)], v) for v in group if id(v) in gradient_of]
+            if pairs:
+                optimizer.apply_gradients(pairs)
+
+    def _scaled(self, loss: tf.Tensor) -> tf.Tensor:
+        is_scaled = isinstance(self.optimizer, tf.keras.mixed_precision.LossScaleOptimizer)
+        return self.optimizer.get_scaled_loss(loss) if is_scaled else loss
+
+    def _unscaled(self, gradients: list[Gradient]) -> list[Gradient]:
+        is_scaled = isinstance(self.optimizer, tf.keras.mixed_precision.LossScaleOptimizer)
+        return self.optimizer.get_unscaled_gradients(gradients) if is_scaled else gradients
+
+    def _log(self, total: tf.Tensor, values: tf.Tensor) -> dict[str, tf.Tensor]:
+        for tracker, value in zip(self._loss_trackers, [total, *tf.unstack(values)], strict=True):
+            tracker.update_state(value)
+        logs = {metric.name: metric.result() for metric in self.metrics}
+        logs["loss"] = logs.pop("total_loss")
+        return logs

@@ -1,0 +1,77 @@
+"""`RowSparseAdam`: Adam that touches only the rows a batch used."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from tf_e2egrec.keras_version import require_keras_2
+from tf_e2egrec.training.sparse_gradients import sum_duplicate_rows
+
+require_keras_2()
+
+
+@tf.keras.utils.register_keras_serializable("tf_e2egrec")
+class RowSparseAdam(tf.keras.optimizers.Optimizer):
+    """Adam (arXiv 1412.6980) for embedding tables: moments and values of rows without a gradient stay as they are.
+
+    Keras's Adam decays the moments of every row at every step, three passes over the whole table. This one costs as much as the rows
+    of the batch. It is therefore not Adam on rare rows: their moments do not decay between visits. Rows that occur several times in a
+    batch are summed first. Dense gradients get plain Adam.
+
+    Args:
+      learning_rate: float or schedule.
+      beta_1, beta_2, epsilon: as in Adam.
+    """
+
+    def __init__(
+        self,
+        learning_rate: float = 1e-2,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        name: str = "RowSparseAdam",
+        **kwargs: Any,
+    ) -> None:
+        kwargs.setdefault("jit_compile", False)
+        super().__init__(name=name, **kwargs)
+        self._learning_rate = self._build_learning_rate(learning_rate)
+        self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
+
+    def build(self, var_list: Sequence[tf.Variable]) -> None:
+        """Create the moments."""
+        super().build(var_list)
+        if getattr(self, "_built", False):
+            return
+        self._built = True
+        self._momentums = [self.add_variable_from_reference(variable, "m") for variable in var_list]
+        self._velocities = [self.add_variable_from_reference(variable, "v") for variable in var_list]
+
+    def update_step(self, gradient: tf.Tensor | tf.IndexedSlices, variable: tf.Variable) -> None:
+        """Update one variable."""
+        step = tf.cast(self.iterations + 1, variable.dtype)
+        correction = tf.sqrt(1 - tf.pow(self.beta_2, step)) / (1 - tf.pow(self.beta_1, step))
+        rate = tf.cast(self.learning_rate, variable.dtype) * correction
+        index = self._index_dict[self._var_key(variable)]
+        first, second = self._momentums[index], self._velocities[index]
+        if isinstance(gradient, tf.IndexedSlices):
+            unique = sum_duplicate_rows(gradient)
+            rows, values = unique.indices, unique.values
+            m = self.beta_1 * tf.gather(first, rows) + (1 - self.beta_1) * values
+            v = self.beta_2 * tf.gather(second, rows) + (1 - self.beta_2) * tf.square(values)
+            first.scatter_update(tf.IndexedSlices(m, rows))
+            second.scatter_update(tf.IndexedSlices(v, rows))
+            variable.scatter_sub(tf.IndexedSlices(rate * m / (tf.sqrt(v) + self.epsilon), rows))
+        else:
+            first.assign(self.beta_1 * first + (1 - self.beta_1) * gradient)
+            second.assign(self.beta_2 * second + (1 - self.beta_2) * tf.square(gradient))
+            variable.assign_sub(rate * first / (tf.sqrt(second) + self.epsilon))
+
+    def get_config(self) -> dict[str, Any]:
+        """Constructor arguments."""
+        return super().get_config() | {
+            "learning_rate": self._serialize_hyperparameter(self._learning_rate),
+            "beta_1": self.beta_1,
+            "beta_2": self.beta_2,
+            "epsilon": self.epsilon,
+        }

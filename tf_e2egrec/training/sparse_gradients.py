@@ -1,0 +1,36 @@
+"""Gradients of embedding tables: one slice per row."""
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+Gradient = tf.Tensor | tf.IndexedSlices | None
+
+
+def sum_duplicate_rows(gradient: Gradient) -> Gradient:
+    """Sum the slices that belong to the same row; dense gradients and None pass through.
+
+    A batch repeats popular items, and an optimiser that squares or clips the slices one by one updates their rows wrongly
+    (the square of a sum is not the sum of squares).
+    """
+    if not isinstance(gradient, tf.IndexedSlices):
+        return gradient
+    rows, position = tf.unique(gradient.indices)
+    values = tf.math.unsorted_segment_sum(gradient.values, position, tf.shape(rows)[0])
+    return tf.IndexedSlices(values, rows, gradient.dense_shape)
+
+
+def norm_of(gradient: Gradient) -> tf.Tensor:
+    """Euclidean norm as a float32 scalar; 0 for None."""
+    if gradient is None:
+        return tf.constant(0.0)
+    return tf.norm(tf.cast(tf.convert_to_tensor(gradient), tf.float32))
+
+
+def subtract(total: Gradient, parts: Sequence[tuple[tf.Tensor, Gradient]]) -> tf.Tensor:
+    """``total - sum of weight * part`` as a dense float32 tensor."""
+    rest = tf.cast(tf.convert_to_tensor(total), tf.float32)
+    for weight, part in parts:
+        if part is not None:
+            rest -= weight * tf.cast(tf.convert_to_tensor(part), tf.float32)
+    return rest

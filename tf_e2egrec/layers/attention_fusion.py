@@ -1,5 +1,6 @@
 """`AttentionFusion`: the upper level of the two-level fusion."""
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -38,7 +39,7 @@ class AttentionFusion(tf.keras.layers.Layer):
 
     def build(self, input_shape: Sequence[tf.TensorShape]) -> None:
         """Create projections, attention weights and the normalisation."""
-        dense = tf.keras.layers.Dense
+        dense = functools.partial(tf.keras.layers.Dense, dtype=self.dtype_policy)
         self.projections = [dense(self.dim, name=f"token_{i}") for i in range(len(input_shape))]
         for projection, shape in zip(self.projections, input_shape, strict=True):
             projection.build((None, int(shape[-1])))
@@ -47,7 +48,7 @@ class AttentionFusion(tf.keras.layers.Layer):
         )
         for layer in (self.query, self.key, self.value, self.output_projection):
             layer.build((None, self.dim))
-        self.normalization = tf.keras.layers.LayerNormalization(epsilon=1e-6, name="normalization")
+        self.normalization = tf.keras.layers.LayerNormalization(epsilon=1e-6, dtype=self.dtype_policy, name="normalization")
         self.normalization.build((None, self.dim))
         super().build(input_shape)
 

@@ -32,7 +32,11 @@ class GatedConcatFusion(tf.keras.layers.Layer):
         """Create the gate's weights."""
         self._widths = [int(shape[-1]) for shape in input_shape]
         self.gate = tf.keras.layers.Dense(
-            sum(self._widths), activation="sigmoid", bias_initializer=tf.keras.initializers.Constant(self.bias), name="gate"
+            sum(self._widths),
+            activation="sigmoid",
+            bias_initializer=tf.keras.initializers.Constant(self.bias),
+            dtype=self.dtype_policy,
+            name="gate",
         )
         self.gate.build((None, sum(self._widths)))
         super().build(input_shape)

@@ -3,6 +3,7 @@
 import os
 import shutil
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,12 @@ from tf_e2egrec.stages.train import load_model, read_subgraphs_manifest
 WARMUP_CANDIDATES = (1, 100, 500)
 
 
-def export_model(run: RunDirectory, model: str, seed: int, to: Path, version: int | None = None) -> Path:
+Finish = Callable[[Path, RankingModule], None]
+
+
+def export_model(
+    run: RunDirectory, model: str, seed: int, to: Path, version: int | None = None, finish: Finish | None = None
+) -> Path:
     """Write TO/<version>: SavedModel, manifest and everything a server needs, aside first and then renamed into place.
 
     Args:
@@ -30,6 +36,7 @@ def export_model(run: RunDirectory, model: str, seed: int, to: Path, version: in
       model, seed: which trained model.
       to: the model's base path; the server polls it for new versions.
       version: integer directory name; one more than the newest when absent.
+      finish: called with the directory before it appears, to add what servers want beside the model (warm-up requests).
 
     Returns:
       The version's directory.
@@ -52,6 +59,8 @@ def export_model(run: RunDirectory, model: str, seed: int, to: Path, version: in
     try:
         tf.saved_model.save(module, str(staging), signatures=module.signatures())
         (staging / "assets.extra").mkdir(exist_ok=True)
+        if finish is not None:
+            finish(staging, module)
         write_manifest(
             staging / "assets.extra",
             Manifest(

@@ -54,10 +54,10 @@ def test_trap_alone_it_collapses_trainable_features():
     """Why GFAE must not be the only loss on trainable X: its rank goes to 1."""
     x = tf.Variable(RNG.normal(size=(10, 8)).astype("f4"))
     assert effective_rank(x.numpy()) > 4
-    for _ in range(300):
+    for _ in range(700):
         with tf.GradientTape() as tape:
             loss = gfae_loss(x, propagated(x), tf.ones(10, tf.bool), "literal")
-        x.assign_sub(0.5 * tape.gradient(loss, x))
+        x.assign_sub(0.9 * tape.gradient(loss, x))
     assert effective_rank(x.numpy()) < 1.2
 
 

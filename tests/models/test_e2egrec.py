@@ -1,0 +1,104 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+from tf_e2egrec.models import VARIANTS, E2EGRec
+from tf_e2egrec.training import GradNorm, RowSparseAdam
+
+from tests.toy_data import toy_batch, toy_model, toy_record, toy_records
+
+
+@pytest.fixture(scope="module")
+def batch():
+    return toy_batch(toy_records(48))
+
+
+def dataset(batch, repeat=5):
+    return tf.data.Dataset.from_tensors(batch).repeat(repeat)
+
+
+def compiled(model):
+    model.compile(optimizer=tf.keras.optimizers.Adam(1e-2, jit_compile=False), embedding_optimizer=RowSparseAdam(1e-2))
+    return model
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_variant_trains_and_predicts(name, batch):
+    model = compiled(toy_model(name))
+    callbacks = [GradNorm(warmup_steps=2)] if VARIANTS[name].balance == "gradnorm" else []
+    history = model.fit(dataset(batch, 15), verbose=0, callbacks=callbacks, epochs=2).history
+    assert history["loss"][1] < history["loss"][0] or history["ltr_loss"][1] < history["ltr_loss"][0]
+    output = model.predict(dataset(batch, 1), verbose=0)
+    assert output["reward"].shape == output["stay_seconds"].shape == (48,)
+    assert ((output["reward"] > 0) & (output["reward"] < 1)).all()
+    assert ((output["stay_seconds"] >= 0) & (output["stay_seconds"] <= 100)).all()
+
+
+def test_saved_and_loaded_it_predicts_the_same_and_keeps_the_balancers_state(batch, tmp_path):
+    model = compiled(toy_model())
+    model.fit(dataset(batch), verbose=0, callbacks=[GradNorm(warmup_steps=2)])
+    model.save(tmp_path / "model.keras")
+    again = tf.keras.models.load_model(tmp_path / "model.keras")
+    assert isinstance(again, E2EGRec)
+    np.testing.assert_array_equal(again(batch[0])["reward"], model(batch[0])["reward"])
+    for ours, theirs in zip(again.balancer.weights, model.balancer.weights, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    for mine, other in ((again.optimizer, model.optimizer), (again.embedding_optimizer, model.embedding_optimizer)):
+        assert len(mine.variables) == len(other.variables) > 2
+        for ours, theirs in zip(mine.variables, other.variables, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+
+
+def test_evaluate_reports_losses_and_auc(batch):
+    metrics = compiled(toy_model()).evaluate(dataset(batch, 1), verbose=0, return_dict=True)
+    assert set(metrics) >= {"loss", "ssl_loss", "ltr_loss", "auc", "reward_loss", "stay_loss"}
+
+
+@pytest.mark.parametrize(("name", "reaches"), [("R0", False), ("R1", False), ("R3", True), ("R5", True)])
+def test_only_the_graph_models_see_neighbours(name, reaches):
+    """Changing a neighbour changes the prediction of R3 and R5, and of neither control."""
+    rng = np.random.default_rng(3)
+    outputs = []
+    model = toy_model(name)
+    for neighbour in (101, 102):
+        record = toy_record(np.random.default_rng(7), candidate=100, recent=[], neighbours={0: [(neighbour, 1.0)]}, user=1)
+        outputs.append(float(model(toy_batch([record])[0])["reward"][0]))
+    del rng
+    assert (abs(outputs[0] - outputs[1]) > 1e-9) == reaches
+
+
+def test_t1_the_ranking_gradient_reaches_the_encoder_through_neighbours():
+    """Theorem 1: d L_LTR / d (embedding of a mere neighbour) is non-zero end to end, and zero without propagation."""
+    record = toy_record(np.random.default_rng(7), candidate=100, recent=[], neighbours={0: [(103, 1.0)]}, user=1)
+    graph, labels = toy_batch([record])
+    for name, coupled in (("R5", True), ("R1", False)):
+        model = toy_model(name)
+        table = model.item_encoder.id_embedding.embeddings
+        with tf.GradientTape() as tape:
+            loss = model.task_losses(graph, labels, training=True)["ltr"]
+        gradient = tf.convert_to_tensor(tape.gradient(loss, table)).numpy()
+        row = int(model.item_encoder.id_lookup(tf.constant([103], tf.int64))[0])
+        assert (np.abs(gradient[row]).max() > 0) == coupled
+
+
+def test_ssl_ignores_isolated_and_repeated_seeds():
+    rng = np.random.default_rng(0)
+    lone = toy_record(rng, candidate=105, recent=[], neighbours={})
+    linked = toy_record(rng, candidate=100, recent=[], neighbours={0: [(101, 1.0)]})
+    model = toy_model()
+    losses = [
+        float(model.task_losses(*toy_batch(records), training=False)["ssl"])
+        for records in ([linked], [linked, lone], [linked, linked])
+    ]
+    assert losses[0] > 0
+    np.testing.assert_allclose(losses, losses[0], rtol=1e-5)
+
+
+def test_gnn_input_starts_as_the_identity_on_ids():
+    kernel = toy_model().shared_kernel.numpy()
+    np.testing.assert_array_equal(kernel[:8], np.eye(8))
+
+
+def test_unknown_ids_share_a_row_that_starts_at_zero():
+    model = toy_model()
+    np.testing.assert_array_equal(model.item_encoder.id_embedding.embeddings[0], np.zeros(8))
+    assert model.item_encoder.id_lookup(tf.constant([126, 5], tf.int64)).numpy().tolist() == [0, 0]

@@ -1,0 +1,1 @@
+"""Apache Beam stages: the only importer of Beam."""

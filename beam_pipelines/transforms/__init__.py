@@ -1,0 +1,1 @@
+"""Composite transforms of the stages."""

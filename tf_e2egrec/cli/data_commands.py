@@ -18,13 +18,13 @@ def synthesize(
     impressions: Annotated[int, typer.Option(min=1000, help="Rows of the video log.")] = 300_000,
     users: Annotated[int, typer.Option(min=10)] = 8_000,
     videos: Annotated[int, typer.Option(min=10)] = 3_000,
-    days: Annotated[int, typer.Option(min=6)] = 14,
+    days: Annotated[int, typer.Option(min=5)] = 14,
     seed: Annotated[int, typer.Option(help="The same seed writes the same bytes.")] = 0,
     graph_signal: Annotated[
         float, typer.Option(min=0, max=1, help="How much co-clicks tell beyond the features; 0: nothing, a graph cannot help.")
     ] = 1.0,
     goods: Annotated[bool, typer.Option("--goods", help="Add a second item domain whose log only feeds the graph.")] = False,
-    start: Annotated[str, typer.Option(help="First day.")] = "2024-01-01",
+    start: Annotated[str, typer.Option(help="First day.")] = "2026-01-05",
 ) -> None:
     """Write short-video logs with a description file that is ready to run.
 
@@ -32,8 +32,7 @@ def synthesize(
     """
     from rich.progress import Progress
 
-    from tf_e2egrec.synthetic.short_video import write_short_video
-    from tf_e2egrec.synthetic.short_video_config import ShortVideoConfig
+    from tf_e2egrec.synthetic.short_video import ShortVideoConfig, write_short_video
 
     config = ShortVideoConfig(
         users=users,
@@ -50,7 +49,7 @@ def synthesize(
         written = write_short_video(
             config, directory, progress=lambda done, total: progress.update(task, completed=done, total=total)
         )
-    console.print(f"wrote {written}; next: e2egrec run {written / 'dataset.yaml'} --out runs/{directory.name}", soft_wrap=True)
+    console.print(f"wrote {written.parent}; next: e2egrec run {written} --out runs/{directory.name}", soft_wrap=True)
 
 
 def swing(dataset: Dataset, out: Out, data: Data = None, beam: Annotated[str, typer.Option(help="Beam options.")] = "") -> None:

@@ -1,0 +1,1 @@
+"""Logs, description, ids, time, node tables and manifests; no TensorFlow at import."""

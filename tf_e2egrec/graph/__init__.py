@@ -1,0 +1,1 @@
+"""Swing, importance sampling and graph snapshots; no TensorFlow at import."""

@@ -1,0 +1,1 @@
+"""Subgraph records: schema, encoding and input; importing the package itself loads nothing."""

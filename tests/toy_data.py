@@ -3,6 +3,7 @@
 import numpy as np
 import tensorflow as tf
 import tensorflow_gnn as tfgnn
+
 from tf_e2egrec.dataset.description import parse_description
 from tf_e2egrec.dataset.node_table import NodeTable
 from tf_e2egrec.models import E2EGRec, ModelInputs, variant_named
@@ -68,7 +69,9 @@ def toy_users():
 
 
 def toy_record(rng, candidate=None, recent=None, neighbours=None, user=None):
-    """One impression's GraphTensor, as the pipeline lays it out; `neighbours`: seed position -> list of (key, weight)."""
+    """One impression's GraphTensor, as the pipeline lays it out; `neighbours`: seed position -> list of (key,
+    weight).
+    """
     keys = np.arange(100, 100 + ITEMS)
     chosen = rng.permutation(keys)
     candidate = int(chosen[0]) if candidate is None else candidate
@@ -76,7 +79,10 @@ def toy_record(rng, candidate=None, recent=None, neighbours=None, user=None):
     seeds = [candidate, *recent]
     if neighbours is None:
         neighbours = {
-            i: [(int(k), float(rng.random() + 0.1)) for k in rng.choice(keys[keys != s], rng.integers(0, 4), replace=False)]
+            i: [
+                (int(k), float(rng.random() + 0.1))
+                for k in rng.choice(keys[keys != s], rng.integers(0, 4), replace=False)
+            ]
             for i, s in enumerate(seeds)
         }
     nodes = list(seeds)
@@ -99,9 +105,13 @@ def toy_record(rng, candidate=None, recent=None, neighbours=None, user=None):
             READOUT: tfgnn.NodeSet.from_fields(features=_readout(rng, user, candidate), sizes=[1]),
         },
         edge_sets={
-            "swing": _edges(("item", source), ("item", target), {"weight": weight, "propagation_weight": share}),
+            "swing": _edges(
+                ("item", source), ("item", target), {"weight": weight, "propagation_weight": share}
+            ),
             "recent": _edges(
-                ("item", range(1, len(seeds))), ("user", [0] * len(recent)), {"age": np.ones(len(recent), "f4")}
+                ("item", range(1, len(seeds))),
+                ("user", [0] * len(recent)),
+                {"age": np.ones(len(recent), "f4")},
             ),
             f"{READOUT}/candidate": _edges(("item", [0]), (READOUT, [0]), {}),
             f"{READOUT}/user": _edges(("user", [0]), (READOUT, [0]), {}),
@@ -138,7 +148,9 @@ def serialize(records):
 
 
 def toy_tables(description):
-    return FeatureTable(toy_items(), description.item_features), FeatureTable(toy_users(), description.user_features)
+    return FeatureTable(toy_items(), description.item_features), FeatureTable(
+        toy_users(), description.user_features
+    )
 
 
 def toy_batch(records):
@@ -158,7 +170,9 @@ def toy_model(name="R5", seed=0):
     tf.keras.utils.set_random_seed(seed)
     description = toy_description()
     sizes = {"item": {"genre": 4}, "user": {"age": 3}, "context": {"device": 3, "hour_of_day": 1}}
-    model = E2EGRec(ModelInputs.from_description(description, 25, USERS, sizes), description.model, variant_named(name))
+    model = E2EGRec(
+        ModelInputs.from_description(description, 25, USERS, sizes), description.model, variant_named(name)
+    )
     model.item_encoder.id_lookup.set_keys(toy_items().key[:25])
     model.user_encoder.id_lookup.set_keys(toy_users().key)
     model.item_encoder.feature_embedding.set_vocabulary("genre", np.arange(4))

@@ -4,11 +4,19 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
+
+from tests.toy_data import (
+    serialize,
+    toy_description,
+    toy_items,
+    toy_model,
+    toy_record,
+    toy_records,
+    toy_users,
+)
 from tf_e2egrec.export.ranking_module import RankingModule
 from tf_e2egrec.export.serving_graph import ServingGraph
 from tf_e2egrec.graph.neighbour_table import NeighbourTable
-
-from tests.toy_data import serialize, toy_description, toy_items, toy_model, toy_record, toy_records, toy_users
 
 DAY = 86_400_000
 NOW = 1_704_200_000_000  # the time of the toy records
@@ -59,7 +67,8 @@ def record_for(user, candidate, recent, position, device):
         if row >= 0:
             edges = slice(table.indptr[row], table.indptr[row] + (3 if place == 0 else 2))
             neighbours[place] = [
-                (int(k), float(w) ** 0.5) for k, w in zip(table.neighbours[edges], table.weights[edges], strict=True)
+                (int(k), float(w) ** 0.5)
+                for k, w in zip(table.neighbours[edges], table.weights[edges], strict=True)
             ]
     record = toy_record(np.random.default_rng(0), candidate, seeds[1:], neighbours, user)
     hours = (NOW - 1_704_000_000_000) / (DAY / 24)
@@ -99,7 +108,14 @@ def test_padding_and_neighbours_in_the_batch_change_nothing(module):
 @pytest.mark.parametrize(
     ("user", "candidates"),
     [(999_999, [100]), (-1, [100]), (3, [987_654]), (3, [-5, 2**62]), (3, [129]), (3, [])],
-    ids=["unknown user", "missing user", "unknown item", "ids out of range", "item without neighbours", "no candidates"],
+    ids=[
+        "unknown user",
+        "missing user",
+        "unknown item",
+        "ids out of range",
+        "item without neighbours",
+        "no candidates",
+    ],
 )
 def test_odd_requests_are_answered(module, user, candidates):
     result = module.rank(request(user, candidates, [104, 999_998]))
@@ -121,7 +137,9 @@ def test_recent_items_are_made_distinct_limited_and_never_the_candidate(module):
     messy = module.rank(request(3, [100], [102, 102, 100, 104, -1]))["reward"]
     np.testing.assert_allclose(messy, plain, rtol=1e-5)
     five = module.rank(request(3, [100], [101, 102, 103, 104, 105]))["reward"]  # the toy keeps four
-    np.testing.assert_allclose(five, module.rank(request(3, [100], [101, 102, 103, 104]))["reward"], rtol=1e-5)
+    np.testing.assert_allclose(
+        five, module.rank(request(3, [100], [101, 102, 103, 104]))["reward"], rtol=1e-5
+    )
 
 
 CHECK = """
@@ -152,7 +170,11 @@ assert "tf_e2egrec" not in sys.modules
 def test_the_export_loads_in_a_process_without_our_code_and_answers_the_same(module, exported):
     expected = module.rank(request(3, [100, 105], [102]))["reward"][0].numpy().tolist()
     done = subprocess.run(
-        [sys.executable, "-c", CHECK, str(exported), repr(expected)], capture_output=True, text=True, check=False, cwd="/"
+        [sys.executable, "-c", CHECK, str(exported), repr(expected)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd="/",
     )
     assert done.returncode == 0, done.stderr[-2000:]
 
@@ -170,5 +192,8 @@ def test_string_ids_are_hashed_as_in_the_pipelines(module):
     description = toy_description()
     strings = RankingModule(module.model, module.graph, description, frozenset({"user", "item", "device"}))
     assert {name for name, spec in strings.rank_inputs().items() if spec.dtype == tf.string} == {
-        "user_id", "recent", "candidates", "device"
+        "user_id",
+        "recent",
+        "candidates",
+        "device",
     }

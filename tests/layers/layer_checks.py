@@ -32,7 +32,9 @@ def check_layer(layer, call, output_shape, trainable=True, half_precision=True):
         assert layer.trainable_weights
         assert all(gradient is not None for gradient in gradients)
         before = float(loss)
-        tf.keras.optimizers.legacy.SGD(1e-4).apply_gradients(zip(gradients, layer.trainable_weights, strict=True))
+        tf.keras.optimizers.legacy.SGD(1e-4).apply_gradients(
+            zip(gradients, layer.trainable_weights, strict=True)
+        )
         after = float(tf.reduce_sum(tf.square(tf.cast(call(layer), tf.float32) - 1.5)))
         assert after < before
 

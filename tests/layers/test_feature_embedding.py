@@ -1,9 +1,9 @@
 import numpy as np
 import tensorflow as tf
-from tf_e2egrec.dataset.description import FeatureSpec
-from tf_e2egrec.layers import FeatureEmbedding
 
 from tests.layers.layer_checks import check_layer
+from tf_e2egrec.dataset.description import FeatureSpec
+from tf_e2egrec.layers import FeatureEmbedding
 
 FEATURES = [
     FeatureSpec(name="genre", type="categorical", multivalued=True, max_values=3, embedding_dim=2),
@@ -37,7 +37,9 @@ def test_values():
     genre, author = (layer.embeddings[name].embeddings.numpy() for name in ("genre", "author"))
     np.testing.assert_allclose(output[0, :2], (genre[1] + genre[2]) / 2, atol=1e-6)
     np.testing.assert_allclose(output[1, :2], 0)  # no value at all
-    np.testing.assert_allclose(output[2, :2], (genre[1] + genre[0]) / 2, atol=1e-6)  # an unknown value is row 0
+    np.testing.assert_allclose(
+        output[2, :2], (genre[1] + genre[0]) / 2, atol=1e-6
+    )  # an unknown value is row 0
     np.testing.assert_allclose(output[:, 2:5], author[[1, 0, 0]], atol=1e-6)
     np.testing.assert_allclose(output[:, 5], [-0.25, 0.25, 0.0], atol=1e-6)
     np.testing.assert_allclose(output[:, 6:], INPUTS["content"])

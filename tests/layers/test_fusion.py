@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from tf_e2egrec.layers import AttentionFusion, GatedConcatFusion, Tower
 
 from tests.layers.layer_checks import check_layer
+from tf_e2egrec.layers import AttentionFusion, GatedConcatFusion, Tower
 
 RNG = np.random.default_rng(0)
 PARTS = [tf.constant(RNG.normal(size=(5, width)).astype("f4")) for width in (4, 3, 6)]
@@ -47,7 +47,9 @@ def test_zeroed_attention_is_the_residual():
     layer = AttentionFusion(dim=8, heads=2)
     layer(PARTS)
     layer.output_projection.kernel.assign(tf.zeros((8, 8)))
-    expected = [layer.normalization(project(part)) for project, part in zip(layer.projections, PARTS, strict=True)]
+    expected = [
+        layer.normalization(project(part)) for project, part in zip(layer.projections, PARTS, strict=True)
+    ]
     np.testing.assert_allclose(layer(PARTS), tf.concat(expected, -1), atol=1e-6)
 
 

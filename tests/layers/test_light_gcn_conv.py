@@ -3,9 +3,9 @@ import pytest
 import scipy.sparse as sp
 import tensorflow as tf
 import tensorflow_gnn as tfgnn
-from tf_e2egrec.layers import LightGCNConv, propagate_lightgcn
 
 from tests.layers.layer_checks import check_layer
+from tf_e2egrec.layers import LightGCNConv, propagate_lightgcn
 
 RNG = np.random.default_rng(0)
 
@@ -14,7 +14,12 @@ def random_graph(nodes=40, edges=150, dim=6, isolated=5):
     source = RNG.integers(0, nodes, edges)
     target = RNG.integers(0, nodes - isolated, edges)  # the last nodes receive nothing
     pairs = np.unique(np.stack([source, target], 1), axis=0)
-    return RNG.normal(size=(nodes, dim)).astype("f4"), pairs[:, 0], pairs[:, 1], RNG.random(len(pairs)).astype("f4") + 0.1
+    return (
+        RNG.normal(size=(nodes, dim)).astype("f4"),
+        pairs[:, 0],
+        pairs[:, 1],
+        RNG.random(len(pairs)).astype("f4") + 0.1,
+    )
 
 
 def as_graph_tensor(x, source, target, weight):
@@ -24,7 +29,9 @@ def as_graph_tensor(x, source, target, weight):
             "swing": tfgnn.EdgeSet.from_fields(
                 features={"propagation_weight": weight},
                 sizes=[len(source)],
-                adjacency=tfgnn.Adjacency.from_indices(("item", source.astype("i4")), ("item", target.astype("i4"))),
+                adjacency=tfgnn.Adjacency.from_indices(
+                    ("item", source.astype("i4")), ("item", target.astype("i4"))
+                ),
             )
         },
     )
@@ -49,7 +56,9 @@ def test_equals_a_scipy_product_on_the_whole_graph(normalization):
     x, source, target, weight = random_graph()
     layer = LightGCNConv((0.3, 0.7), normalization)
     update = tfgnn.keras.layers.NodeSetUpdate({"swing": layer}, tfgnn.keras.layers.SingleInputNextState())
-    result = tfgnn.keras.layers.GraphUpdate(node_sets={"item": update})(as_graph_tensor(x, source, target, weight))
+    result = tfgnn.keras.layers.GraphUpdate(node_sets={"item": update})(
+        as_graph_tensor(x, source, target, weight)
+    )
     expected = scipy_reference(x, source, target, weight, (0.3, 0.7), normalization)
     np.testing.assert_allclose(result.node_sets["item"][tfgnn.HIDDEN_STATE], expected, atol=1e-6)
 
@@ -64,7 +73,9 @@ def test_permuting_nodes_and_edges_permutes_the_output():
     nodes, edges = RNG.permutation(len(x)), RNG.permutation(len(source))
     rank = np.argsort(nodes)
     z = propagate_lightgcn(x, x, source, target, weight).numpy()
-    permuted = propagate_lightgcn(x[nodes], x[nodes], rank[source][edges], rank[target][edges], weight[edges]).numpy()
+    permuted = propagate_lightgcn(
+        x[nodes], x[nodes], rank[source][edges], rank[target][edges], weight[edges]
+    ).numpy()
     np.testing.assert_allclose(permuted, z[nodes], atol=1e-6)
 
 
@@ -73,7 +84,9 @@ def test_padding_changes_nothing():
     z = propagate_lightgcn(x, x, source, target, weight).numpy()
     padded = np.r_[x, np.full((3, x.shape[1]), 7, "f4")]
     edges = np.full(4, len(x))
-    result = propagate_lightgcn(padded, padded, np.r_[source, edges], np.r_[target, edges], np.r_[weight, np.zeros(4, "f4")]).numpy()
+    result = propagate_lightgcn(
+        padded, padded, np.r_[source, edges], np.r_[target, edges], np.r_[weight, np.zeros(4, "f4")]
+    ).numpy()
     np.testing.assert_allclose(result[: len(x)], z, atol=1e-6)
     np.testing.assert_allclose(result[len(x) :], 7)
 

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+
 from tf_e2egrec.layers import propagate_lightgcn
 from tf_e2egrec.losses import gfae_loss
 
@@ -28,7 +29,9 @@ def test_literal_is_the_frobenius_norm_over_the_mask():
     x, z = RNG.normal(size=(2, 7, 3)).astype("f4")
     mask = RNG.random(7) < 0.5
     assert float(gfae_loss(x, z, mask, "literal")) == pytest.approx(((x - z)[mask] ** 2).sum(), rel=1e-5)
-    assert float(gfae_loss(x, z, mask, "relative")) == pytest.approx(((x - z)[mask] ** 2).sum() / (x[mask] ** 2).sum(), rel=1e-4)
+    assert float(gfae_loss(x, z, mask, "relative")) == pytest.approx(
+        ((x - z)[mask] ** 2).sum() / (x[mask] ** 2).sum(), rel=1e-4
+    )
 
 
 def test_relative_has_no_unit():
@@ -43,7 +46,10 @@ def test_no_neighbours_no_loss():
 
 
 def test_gradients_reach_both_sides():
-    x, z = tf.Variable(RNG.normal(size=(5, 3)).astype("f4")), tf.Variable(RNG.normal(size=(5, 3)).astype("f4"))
+    x, z = (
+        tf.Variable(RNG.normal(size=(5, 3)).astype("f4")),
+        tf.Variable(RNG.normal(size=(5, 3)).astype("f4")),
+    )
     with tf.GradientTape() as tape:
         loss = gfae_loss(x, z, tf.ones(5, tf.bool))
     for gradient in tape.gradient(loss, [x, z]):

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from sklearn.metrics import log_loss
+
 from tf_e2egrec.losses import huber_log1p_loss, log1p_to_seconds, reward_loss
 
 RNG = np.random.default_rng(0)
@@ -9,7 +10,9 @@ RNG = np.random.default_rng(0)
 
 def test_reward_loss_equals_scikit_learn():
     labels, logits = (RNG.random(50) < 0.3).astype("f4"), RNG.normal(size=50).astype("f4")
-    assert float(reward_loss(labels, logits)) == pytest.approx(log_loss(labels, 1 / (1 + np.exp(-logits))), rel=1e-5)
+    assert float(reward_loss(labels, logits)) == pytest.approx(
+        log_loss(labels, 1 / (1 + np.exp(-logits))), rel=1e-5
+    )
 
 
 def test_rows_without_a_stay_label_are_masked():

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from tf_e2egrec.models import VARIANTS, E2EGRec
-from tf_e2egrec.training import GradNorm, RowSparseAdam
 
 from tests.toy_data import toy_batch, toy_model, toy_record, toy_records
+from tf_e2egrec.models import VARIANTS, E2EGRec
+from tf_e2egrec.training import GradNorm, RowSparseAdam
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +17,9 @@ def dataset(batch, repeat=5):
 
 
 def compiled(model):
-    model.compile(optimizer=tf.keras.optimizers.Adam(1e-2, jit_compile=False), embedding_optimizer=RowSparseAdam(1e-2))
+    model.compile(
+        optimizer=tf.keras.optimizers.Adam(1e-2, jit_compile=False), embedding_optimizer=RowSparseAdam(1e-2)
+    )
     return model
 
 
@@ -42,7 +44,10 @@ def test_saved_and_loaded_it_predicts_the_same_and_keeps_the_balancers_state(bat
     np.testing.assert_array_equal(again(batch[0])["reward"], model(batch[0])["reward"])
     for ours, theirs in zip(again.balancer.weights, model.balancer.weights, strict=True):
         np.testing.assert_array_equal(ours, theirs)
-    for mine, other in ((again.optimizer, model.optimizer), (again.embedding_optimizer, model.embedding_optimizer)):
+    for mine, other in (
+        (again.optimizer, model.optimizer),
+        (again.embedding_optimizer, model.embedding_optimizer),
+    ):
         assert len(mine.variables) == len(other.variables) > 2
         for ours, theirs in zip(mine.variables, other.variables, strict=True):
             np.testing.assert_array_equal(ours, theirs)
@@ -60,15 +65,21 @@ def test_only_the_graph_models_see_neighbours(name, reaches):
     outputs = []
     model = toy_model(name)
     for neighbour in (101, 102):
-        record = toy_record(np.random.default_rng(7), candidate=100, recent=[], neighbours={0: [(neighbour, 1.0)]}, user=1)
+        record = toy_record(
+            np.random.default_rng(7), candidate=100, recent=[], neighbours={0: [(neighbour, 1.0)]}, user=1
+        )
         outputs.append(float(model(toy_batch([record])[0])["reward"][0]))
     del rng
     assert (abs(outputs[0] - outputs[1]) > 1e-9) == reaches
 
 
 def test_t1_the_ranking_gradient_reaches_the_encoder_through_neighbours():
-    """Theorem 1: d L_LTR / d (embedding of a mere neighbour) is non-zero end to end, and zero without propagation."""
-    record = toy_record(np.random.default_rng(7), candidate=100, recent=[], neighbours={0: [(103, 1.0)]}, user=1)
+    """Theorem 1: d L_LTR / d (embedding of a mere neighbour) is non-zero end to end, and zero without
+    propagation.
+    """
+    record = toy_record(
+        np.random.default_rng(7), candidate=100, recent=[], neighbours={0: [(103, 1.0)]}, user=1
+    )
     graph, labels = toy_batch([record])
     for name, coupled in (("R5", True), ("R1", False)):
         model = toy_model(name)

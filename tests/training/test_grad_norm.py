@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+
 from tf_e2egrec.training import GradNorm, MultiTaskModel
 
 
@@ -12,7 +13,9 @@ class ToyTasks(MultiTaskModel):
         rng = np.random.default_rng(seed)
         self.sigmas = sigmas
         base = rng.normal(scale=np.sqrt(10), size=(inputs, outputs))
-        self.targets = [tf.constant(base + rng.normal(scale=np.sqrt(3.5), size=base.shape), tf.float32) for _ in sigmas]
+        self.targets = [
+            tf.constant(base + rng.normal(scale=np.sqrt(3.5), size=base.shape), tf.float32) for _ in sigmas
+        ]
         self.shared = tf.keras.layers.Dense(64, activation="relu")
         self.shared.build((None, inputs))
         self.heads = [tf.keras.layers.Dense(outputs) for _ in sigmas]
@@ -60,7 +63,9 @@ def test_gradient_norms_by_subtraction_equal_separate_passes():
     x, _ = next(iter(toy_data(1)))
     with tf.GradientTape(persistent=True) as tape:
         losses = model.task_losses(x, None, training=True)
-    expected = [float(tf.norm(tape.gradient(losses[task], model.shared_kernel))) for task in model.balancer.tasks]
+    expected = [
+        float(tf.norm(tape.gradient(losses[task], model.shared_kernel))) for task in model.balancer.tasks
+    ]
     model.fit(toy_data(1), verbose=0, callbacks=[GradNorm(warmup_steps=10)])
     np.testing.assert_allclose(model.balancer.statistics.numpy()[0], expected, rtol=1e-3)
 

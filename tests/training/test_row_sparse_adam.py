@@ -1,12 +1,17 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+
 from tf_e2egrec.training import RowSparseAdam
 from tf_e2egrec.training.sparse_gradients import sum_duplicate_rows
 
 
 def sparse_gradient():
-    return tf.IndexedSlices(tf.constant([[1.0, 2.0], [3.0, -1.0], [0.5, 0.5]]), tf.constant([2, 0, 2], tf.int64), tf.constant([4, 2], tf.int64))
+    return tf.IndexedSlices(
+        tf.constant([[1.0, 2.0], [3.0, -1.0], [0.5, 0.5]]),
+        tf.constant([2, 0, 2], tf.int64),
+        tf.constant([4, 2], tf.int64),
+    )
 
 
 def test_duplicate_rows_are_summed():
@@ -16,7 +21,9 @@ def test_duplicate_rows_are_summed():
     assert sum_duplicate_rows(None) is None
 
 
-@pytest.mark.parametrize("make", [lambda: RowSparseAdam(0.1), lambda: tf.keras.optimizers.Adagrad(0.1, jit_compile=False)])
+@pytest.mark.parametrize(
+    "make", [lambda: RowSparseAdam(0.1), lambda: tf.keras.optimizers.Adagrad(0.1, jit_compile=False)]
+)
 def test_duplicated_ids_update_as_the_dense_reference(make):
     """Two slices of one row must act as their sum, not as two steps or two squares."""
     results = []

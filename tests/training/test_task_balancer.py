@@ -3,6 +3,7 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from tf_e2egrec.training import TaskBalancer, grad_norm_gradient
 
 POSITIVE = st.floats(0.01, 100)
@@ -47,7 +48,9 @@ def test_weights_always_sum_to_the_number_of_tasks():
     balancer = make(rate=0.3, tasks=("a", "b", "c"))
     rng = np.random.default_rng(0)
     for _ in range(50):
-        balancer.update(tf.constant(rng.random(3).astype("f4")), tf.constant(rng.random(3) * [1, 10, 100], tf.float32))
+        balancer.update(
+            tf.constant(rng.random(3).astype("f4")), tf.constant(rng.random(3) * [1, 10, 100], tf.float32)
+        )
         weights = balancer.task_weights.numpy()
         assert weights.sum() == pytest.approx(3, abs=1e-5)
         assert weights.min() > 0.009

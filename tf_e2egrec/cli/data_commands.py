@@ -14,16 +14,23 @@ from tf_e2egrec.stages.run_directory import RunDirectory
 
 
 def synthesize(
-    directory: Annotated[Path, typer.Argument(help="Where to write logs, tables and dataset.yaml; must not exist.")],
+    directory: Annotated[
+        Path, typer.Argument(help="Where to write logs, tables and dataset.yaml; must not exist.")
+    ],
     impressions: Annotated[int, typer.Option(min=1000, help="Rows of the video log.")] = 300_000,
     users: Annotated[int, typer.Option(min=10)] = 8_000,
     videos: Annotated[int, typer.Option(min=10)] = 3_000,
     days: Annotated[int, typer.Option(min=5)] = 14,
     seed: Annotated[int, typer.Option(help="The same seed writes the same bytes.")] = 0,
     graph_signal: Annotated[
-        float, typer.Option(min=0, max=1, help="How much co-clicks tell beyond the features; 0: nothing, a graph cannot help.")
+        float,
+        typer.Option(
+            min=0, max=1, help="How much co-clicks tell beyond the features; 0: nothing, a graph cannot help."
+        ),
     ] = 1.0,
-    goods: Annotated[bool, typer.Option("--goods", help="Add a second item domain whose log only feeds the graph.")] = False,
+    goods: Annotated[
+        bool, typer.Option("--goods", help="Add a second item domain whose log only feeds the graph.")
+    ] = False,
     start: Annotated[str, typer.Option(help="First day.")] = "2026-01-05",
 ) -> None:
     """Write short-video logs with a description file that is ready to run.
@@ -49,16 +56,28 @@ def synthesize(
         written = write_short_video(
             config, directory, progress=lambda done, total: progress.update(task, completed=done, total=total)
         )
-    console.print(f"wrote {written.parent}; next: e2egrec run {written} --out runs/{directory.name}", soft_wrap=True)
+    console.print(
+        f"wrote {written.parent}; next: e2egrec run {written} --out runs/{directory.name}", soft_wrap=True
+    )
 
 
-def swing(dataset: Dataset, out: Out, data: Data = None, beam: Annotated[str, typer.Option(help="Beam options.")] = "") -> None:
+def swing(
+    dataset: Dataset,
+    out: Out,
+    data: Data = None,
+    beam: Annotated[str, typer.Option(help="Beam options.")] = "",
+) -> None:
     """Compute Swing item-item edges, one set per graph snapshot, with a Beam pipeline."""
     description, run = open_run(dataset, out, data)
     make_graph(description, run, beam)
 
 
-def subgraphs(dataset: Dataset, out: Out, data: Data = None, beam: Annotated[str, typer.Option(help="Beam options.")] = "") -> None:
+def subgraphs(
+    dataset: Dataset,
+    out: Out,
+    data: Data = None,
+    beam: Annotated[str, typer.Option(help="Beam options.")] = "",
+) -> None:
     """Write every impression's sampled subgraph as a GraphTensor, with a Beam pipeline."""
     description, run = open_run(dataset, out, data)
     make_subgraphs(description, run, beam)

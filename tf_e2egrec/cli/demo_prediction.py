@@ -12,7 +12,8 @@ _RECENT = 3
 
 
 def show_demo_prediction(run: RunDirectory, description: DatasetDescription, base: Path) -> None:
-    """Start a server on a free port, rank a few items for the most active user through it, print the answer, stop it.
+    """Start a server on a free port, rank a few items for the most active user through it, print the answer,
+    stop it.
 
     Args:
       run: the run directory.
@@ -28,9 +29,17 @@ def show_demo_prediction(run: RunDirectory, description: DatasetDescription, bas
     del description
     items = NodeTable.read_parquet(run.subgraphs / "nodes" / "item.parquet")
     users = NodeTable.read_parquet(run.subgraphs / "nodes" / "user.parquet")
-    by_count = np.argsort(-items.train_count, kind="stable") if items.train_count is not None else np.arange(len(items.key))
+    by_count = (
+        np.argsort(-items.train_count, kind="stable")
+        if items.train_count is not None
+        else np.arange(len(items.key))
+    )
     ids = [str(text) for text in items.id[by_count[: _CANDIDATES + _RECENT]]]
-    user = str(users.id[int(np.argmax(users.train_count))]) if users.train_count is not None else str(users.id[0])
+    user = (
+        str(users.id[int(np.argmax(users.train_count))])
+        if users.train_count is not None
+        else str(users.id[0])
+    )
     with start_server(base, base.name, port=0) as server:
         console.print(f"serve  {server.kind} answers at {server.target}", soft_wrap=True)
         with RankingClient(server.target, base.name) as client:
@@ -39,5 +48,6 @@ def show_demo_prediction(run: RunDirectory, description: DatasetDescription, bas
     console.print("the prediction above went over gRPC; try it yourself:", soft_wrap=True)
     console.print(f"  e2egrec serve {base} &", soft_wrap=True)
     console.print(
-        f"  e2egrec predict --name {base.name} --user {user} --candidates {','.join(ids[:_CANDIDATES])}", soft_wrap=True
+        f"  e2egrec predict --name {base.name} --user {user} --candidates {','.join(ids[:_CANDIDATES])}",
+        soft_wrap=True,
     )

@@ -47,7 +47,9 @@ def main() -> None:
         complain("interrupted; finished stages are kept")
         sys.exit(130)
     except PermissionError as error:
-        complain(f"no permission for {Path(str(error.filename))}; choose another directory or change its mode")
+        complain(
+            f"no permission for {Path(str(error.filename))}; choose another directory or change its mode"
+        )
         sys.exit(USER_ERROR)
 
 

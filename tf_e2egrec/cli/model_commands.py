@@ -12,7 +12,14 @@ from tf_e2egrec.dataset.description import DatasetDescription
 from tf_e2egrec.stages.run_directory import RunDirectory
 
 
-def train(dataset: Dataset, out: Out, data: Data = None, models: Models = None, seeds: Seeds = 1, force: Force = False) -> None:
+def train(
+    dataset: Dataset,
+    out: Out,
+    data: Data = None,
+    models: Models = None,
+    seeds: Seeds = 1,
+    force: Force = False,
+) -> None:
     """Train models on the subgraphs of RUN_DIR."""
     description, run = open_run(dataset, out, data)
     names = model_names(models, description)
@@ -20,7 +27,9 @@ def train(dataset: Dataset, out: Out, data: Data = None, models: Models = None, 
 
 
 def evaluate(run_dir: Run) -> None:
-    """Evaluate every trained model of RUN_DIR on the test split, per day and overall; writes report.json and report.md."""
+    """Evaluate every trained model of RUN_DIR on the test split, per day and overall; writes report.json and
+    report.md.
+    """
     run = RunDirectory(run_dir)
     evaluate_run(run)
 
@@ -29,8 +38,12 @@ def export(
     run_dir: Run,
     model: Annotated[str, typer.Option(help="Which model.")] = "R5",
     seed: Annotated[int, typer.Option(help="Which seed.")] = 0,
-    to: Annotated[Path | None, typer.Option(help="The model's base path; RUN_DIR/export/MODEL by default.")] = None,
-    version: Annotated[int | None, typer.Option(min=1, help="Version number; the next one by default.")] = None,
+    to: Annotated[
+        Path | None, typer.Option(help="The model's base path; RUN_DIR/export/MODEL by default.")
+    ] = None,
+    version: Annotated[
+        int | None, typer.Option(min=1, help="Version number; the next one by default.")
+    ] = None,
 ) -> None:
     """Export a trained model for TensorFlow Serving, with a warm-up file."""
     export_run(RunDirectory(run_dir), model, seed, to, version)
@@ -44,7 +57,12 @@ def checked_subgraphs(description: DatasetDescription, run: RunDirectory) -> Man
 
 
 def train_all(
-    description: DatasetDescription, run: RunDirectory, subgraphs: Manifest, names: list[str], seeds: int, force: bool
+    description: DatasetDescription,
+    run: RunDirectory,
+    subgraphs: Manifest,
+    names: list[str],
+    seeds: int,
+    force: bool,
 ) -> None:
     """Train every model with every seed, but those that are there already."""
     from tf_e2egrec.stages.train import train_fingerprint, train_model
@@ -72,7 +90,9 @@ def evaluate_run(run: RunDirectory) -> None:
     console.print(render_report(evaluate_models(run)))
 
 
-def export_run(run: RunDirectory, model: str, seed: int, to: Path | None = None, version: int | None = None) -> Path:
+def export_run(
+    run: RunDirectory, model: str, seed: int, to: Path | None = None, version: int | None = None
+) -> Path:
     """Run the export stage; returns the version's directory."""
     from serving.warmup import WARMUP_FILE, write_warmup
     from tf_e2egrec.stages.export import export_model, warmup_batches

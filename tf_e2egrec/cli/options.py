@@ -9,13 +9,20 @@ from tf_e2egrec.dataset.description import DatasetDescription, load_description
 from tf_e2egrec.stages.run_directory import RunDirectory
 
 Dataset = Annotated[Path, typer.Argument(metavar="DATASET.yaml", help="The data set description file.")]
-Out = Annotated[Path, typer.Option("--out", help="The run directory (RUN_DIR) that holds every stage's output.")]
+Out = Annotated[
+    Path, typer.Option("--out", help="The run directory (RUN_DIR) that holds every stage's output.")
+]
 Data = Annotated[
-    Path | None, typer.Option("--data", help="Where the description's relative paths start; its own folder by default.")
+    Path | None,
+    typer.Option("--data", help="Where the description's relative paths start; its own folder by default."),
 ]
 Run = Annotated[Path, typer.Argument(metavar="RUN_DIR", help="The run directory.")]
 Models = Annotated[
-    str | None, typer.Option("--models", help="Models to train, separated by commas, such as R0,R1,R3,R5; the description's by default.")
+    str | None,
+    typer.Option(
+        "--models",
+        help="Models to train, separated by commas, such as R0,R1,R3,R5; the description's by default.",
+    ),
 ]
 Seeds = Annotated[int, typer.Option("--seeds", min=1, help="Train each model with the seeds 0 .. N-1.")]
 Force = Annotated[bool, typer.Option("--force", help="Make the output again even where it is up to date.")]
@@ -37,7 +44,11 @@ def model_names(models: str | None, description: DatasetDescription) -> list[str
     """The models a command is about, each a known one."""
     from tf_e2egrec.models.variant import variant_named
 
-    names = [name.strip() for name in models.split(",") if name.strip()] if models else description.training.models
+    names = (
+        [name.strip() for name in models.split(",") if name.strip()]
+        if models
+        else description.training.models
+    )
     for name in names:
         variant_named(name)
     return names

@@ -21,7 +21,9 @@ def run(
     models: Models = None,
     seeds: Seeds = 1,
     force: Force = False,
-    predict: Annotated[bool, typer.Option("--predict", help="End with a prediction answered by a local server.")] = False,
+    predict: Annotated[
+        bool, typer.Option("--predict", help="End with a prediction answered by a local server.")
+    ] = False,
 ) -> None:
     """Run every stage: swing, subgraphs, train, evaluate, export.
 
@@ -57,7 +59,9 @@ def _up_to_date_subgraphs(description: DatasetDescription, directory: RunDirecto
         if force:
             raise E2EGRecError("forced")
         manifest = require_current_subgraphs(description, directory.graph, directory.subgraphs)
-        console.print(f"subgraphs  {directory.subgraphs} is up to date (--force makes it again)", soft_wrap=True)
+        console.print(
+            f"subgraphs  {directory.subgraphs} is up to date (--force makes it again)", soft_wrap=True
+        )
         return manifest
     except E2EGRecError:
         return make_subgraphs(description, directory)

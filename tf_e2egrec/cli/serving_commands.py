@@ -13,8 +13,13 @@ DEFAULT_PORT = 8500
 
 
 def serve(
-    base: Annotated[Path, typer.Argument(metavar="EXPORT_DIR", help="The model's base path: a directory of integer versions.")],
-    name: Annotated[str | None, typer.Option(help="Model name in requests; the directory's name by default.")] = None,
+    base: Annotated[
+        Path,
+        typer.Argument(metavar="EXPORT_DIR", help="The model's base path: a directory of integer versions."),
+    ],
+    name: Annotated[
+        str | None, typer.Option(help="Model name in requests; the directory's name by default.")
+    ] = None,
     port: Annotated[int, typer.Option(help="gRPC port.")] = DEFAULT_PORT,
     kind: Annotated[str, typer.Option(help="auto, tensorflow_serving or development.")] = "auto",
 ) -> None:
@@ -36,8 +41,12 @@ def predict(
     user: Annotated[str, typer.Option(help="User id.")],
     candidates: Annotated[str, typer.Option(help="Item ids to rank, separated by commas.")],
     name: Annotated[str, typer.Option(help="Model name.")] = "R5",
-    recent: Annotated[str, typer.Option(help="Items the user engaged with, newest first, separated by commas.")] = "",
-    context: Annotated[str, typer.Option(help='Context features as JSON, such as {"position": 1}; `time` is in ms.')] = "{}",
+    recent: Annotated[
+        str, typer.Option(help="Items the user engaged with, newest first, separated by commas.")
+    ] = "",
+    context: Annotated[
+        str, typer.Option(help='Context features as JSON, such as {"position": 1}; `time` is in ms.')
+    ] = "{}",
     target: Annotated[str, typer.Option(help="host:port of the server.")] = f"127.0.0.1:{DEFAULT_PORT}",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -50,7 +59,7 @@ def predict(
     try:
         values = json.loads(context)
     except json.JSONDecodeError as error:
-        raise E2EGRecError(f"--context is not JSON ({error.msg}); write it like {{\"position\": 1}}") from None
+        raise E2EGRecError(f'--context is not JSON ({error.msg}); write it like {{"position": 1}}') from None
     with RankingClient(target, name) as client:
         answer = rank(client, user, _split(candidates), _split(recent), values)
     if as_json:
@@ -60,7 +69,9 @@ def predict(
         console.print(ranking_table(answer, user))
 
 
-def rank(client: object, user: str, candidates: list[str], recent: list[str], context: dict[str, object]) -> object:
+def rank(
+    client: object, user: str, candidates: list[str], recent: list[str], context: dict[str, object]
+) -> object:
     """Rank through a client, sending ids as integers where the model takes integers."""
     from serving.client import RankingClient
 

@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import json
-import os
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -96,8 +95,9 @@ def require_match(manifest: Manifest, expected: str, directory: Path, made_by: s
 def publish(directory: str | Path) -> Iterator[Path]:
     """Yield a staging directory that replaces `directory` when the block ends without an error.
 
-    An older artefact stays readable until the new one is complete. If the block raises, the staging directory is removed and the
-    older artefact is left as it was. Staging directories of runs that were killed are removed at the next call.
+    An older artefact stays readable until the new one is complete. If the block raises, the staging directory
+    is removed and the older artefact is left as it was. Staging directories of runs that were killed are
+    removed at the next call.
     """
     target = Path(directory)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -117,8 +117,8 @@ def replace_directory(source: Path, target: Path) -> None:
     """Rename `source` to `target`, removing what stood there; readers see the old or the new directory."""
     if target.exists():
         retired = target.parent / f".{target.name}.staging-old-{uuid.uuid4().hex[:8]}"
-        os.replace(target, retired)
-        os.replace(source, target)
+        target.replace(retired)
+        source.replace(target)
         shutil.rmtree(retired, ignore_errors=True)
     else:
-        os.replace(source, target)
+        source.replace(target)

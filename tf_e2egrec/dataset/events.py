@@ -3,6 +3,7 @@
 import dataclasses
 import io
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,8 @@ class EventBlock:
     Attributes:
       user: int64 [n] user keys.
       item: int64 [n] item keys, domain included.
-      time: int64 [n] milliseconds since the epoch; for logs with ranks only, the raw rank until `time_axis.rank_to_time` ran.
+      time: int64 [n] milliseconds since the epoch; for logs with ranks only, the raw rank until
+        `time_axis.rank_to_time` ran.
       behaviours: uint32 [n], bit b is set where the description's b-th behaviour happened.
       role: uint8 [n], `RANKER_ROW` | `GRAPH_ROW`.
       stay: float32 [n] seconds, NaN where unknown.
@@ -48,7 +50,9 @@ class EventBlock:
         )
 
     def sorted(self) -> "EventBlock":
-        """Rows ordered by (user, time, item, every other column): an order that does not depend on how the rows arrived."""
+        """Rows ordered by (user, time, item, every other column): an order that does not depend on how the
+        rows arrived.
+        """
         rest = [self.behaviours, self.role, self.stay, self.content_duration, self.session]
         rest += [self.context[name] for name in sorted(self.context)]
         return self.take(np.lexsort([*reversed(rest), self.item, self.time, self.user]))
@@ -56,8 +60,9 @@ class EventBlock:
     def to_bytes(self) -> bytes:
         """Pack the block for a shuffle; `from_bytes` is the inverse."""
         buffer = io.BytesIO()
-        arrays = {name: getattr(self, name) for name in _COLUMNS}
-        np.savez(buffer, **arrays, **{_CONTEXT_PREFIX + name: values for name, values in self.context.items()})  # type: ignore[arg-type]
+        arrays: dict[str, Any] = {name: getattr(self, name) for name in _COLUMNS}
+        arrays |= {_CONTEXT_PREFIX + name: values for name, values in self.context.items()}
+        np.savez(buffer, **arrays)
         return buffer.getvalue()
 
     @staticmethod
@@ -66,7 +71,9 @@ class EventBlock:
         with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
             columns = {name: arrays[name] for name in _COLUMNS}
             context = {
-                name.removeprefix(_CONTEXT_PREFIX): arrays[name] for name in arrays.files if name.startswith(_CONTEXT_PREFIX)
+                name.removeprefix(_CONTEXT_PREFIX): arrays[name]
+                for name in arrays.files
+                if name.startswith(_CONTEXT_PREFIX)
             }
         return EventBlock(**columns, context=context)
 
@@ -75,7 +82,9 @@ class EventBlock:
         """One block out of many that have the same context features."""
         return EventBlock(
             **{name: np.concatenate([getattr(block, name) for block in blocks]) for name in _COLUMNS},
-            context={name: np.concatenate([block.context[name] for block in blocks]) for name in blocks[0].context},
+            context={
+                name: np.concatenate([block.context[name] for block in blocks]) for name in blocks[0].context
+            },
         )
 
 

@@ -1,6 +1,7 @@
 """Ids as int64 keys, and random numbers as hashes of keys.
 
-Everything downstream of the logs speaks in int64 keys: integer ids stay as they are, strings become ``FarmHash64(s) mod 2**59``, which
+Everything downstream of the logs speaks in int64 keys: integer ids stay as they are, strings become
+  ``FarmHash64(s) mod 2**59``, which
 TensorFlow computes inside a graph too (`tf.strings.to_hash_bucket_fast`), so serving needs no dictionary.
 """
 
@@ -19,7 +20,7 @@ MAX_DOMAINS = 16
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
-_TO_UNIT = 1.0 / (1 << 53)
+_TO_UNIT = 1.0 / (1 << 52)  # with 53 bits, adding 0.5 would round the largest hash up to 1
 
 
 @numba.njit(cache=True, inline="always")
@@ -40,7 +41,7 @@ def combine_hash(state: np.uint64, key: np.uint64) -> np.uint64:
 @numba.njit(cache=True, inline="always")
 def unit_interval(hashed: np.uint64) -> float:
     """Map a 64-bit hash to a float64 in the open interval (0, 1)."""
-    return (np.float64(hashed >> np.uint64(11)) + 0.5) * _TO_UNIT
+    return (np.float64(hashed >> np.uint64(12)) + 0.5) * _TO_UNIT
 
 
 def hash_keys(seed: int, *keys: np.ndarray | int) -> np.ndarray:
@@ -61,7 +62,7 @@ def hash_keys(seed: int, *keys: np.ndarray | int) -> np.ndarray:
 
 def hash_uniform(seed: int, *keys: np.ndarray | int) -> np.ndarray:
     """Uniform float64 in (0, 1) that depend on the seed and the keys alone (see `hash_keys`)."""
-    return ((hash_keys(seed, *keys) >> np.uint64(11)).astype(np.float64) + 0.5) * _TO_UNIT
+    return ((hash_keys(seed, *keys) >> np.uint64(12)).astype(np.float64) + 0.5) * _TO_UNIT
 
 
 def string_keys(values: np.ndarray) -> np.ndarray:
@@ -117,9 +118,13 @@ def _whole_numbers(column: pa.Array, name: str) -> pa.Array:
     try:
         return column.cast(pa.int64())
     except pa.ArrowInvalid:
-        raise E2EGRecError(f"column `{name}` holds fractional numbers, which cannot be ids; use integers or strings") from None
+        raise E2EGRecError(
+            f"column `{name}` holds fractional numbers, which cannot be ids; use integers or strings"
+        ) from None
 
 
 def domain_keys(keys: np.ndarray, domain: int) -> np.ndarray:
-    """Put the domain's number into the bits above `KEY_BITS`; missing keys stay missing, domain 0 changes nothing."""
+    """Put the domain's number into the bits above `KEY_BITS`; missing keys stay missing, domain 0 changes
+    nothing.
+    """
     return np.where(keys == MISSING_KEY, keys, keys | np.int64(domain << KEY_BITS))

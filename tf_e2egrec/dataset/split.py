@@ -19,8 +19,8 @@ def split_codes(events: EventBlock, description: DatasetDescription) -> np.ndarr
       description: its `split` part decides.
 
     Returns:
-      int8 [n]: the index in `SPLITS`, or `NOT_AN_IMPRESSION` for rows outside the ranker's rows, before `labels_from`, or after
-      `test_until`.
+      int8 [n]: the index in `SPLITS`, or `NOT_AN_IMPRESSION` for rows outside the ranker's rows, before
+      `labels_from`, or after `test_until`.
     """
     spec = description.split
     bounds = [moment_to_ms(bound) for bound in (spec.train_until, spec.valid_until)]
@@ -36,7 +36,8 @@ def split_codes(events: EventBlock, description: DatasetDescription) -> np.ndarr
 def training_ends(description: DatasetDescription) -> float:
     """The moment (in `EventBlock.time` units) from which on no row may enter a vocabulary or a statistic.
 
-    With `by: user_fraction` and real times there is no such moment; infinity is returned and `split_codes` alone decides.
+    With `by: user_fraction` and real times there is no such moment; infinity is returned and `split_codes`
+      alone decides.
     """
     if description.split.by == "time":
         return moment_to_ms(description.split.train_until)
@@ -53,7 +54,9 @@ def labels_begin(description: DatasetDescription) -> int:
 
 
 def _user_fraction(user: np.ndarray, counted: np.ndarray) -> np.ndarray:
-    """Share of the user's counted rows that come before each row; rows of a user are adjacent and in time order."""
+    """Share of the user's counted rows that come before each row; rows of a user are adjacent and in time
+    order.
+    """
     if len(user) == 0:
         return np.zeros(0)
     new_user = np.r_[True, user[1:] != user[:-1]]

@@ -36,11 +36,15 @@ def parse_duration(value: str | float, key: str, time_is_rank: bool) -> int:
     if time_is_rank:
         if not isinstance(value, str) and 0 < value <= 1:
             return max(1, round(value * RANK_SCALE))
-        raise E2EGRecError(f"`{key}` must be a fraction between 0 and 1, or `all`, because `time.unit` is rank. Received: {value}")
+        raise E2EGRecError(
+            f"`{key}` must be a fraction between 0 and 1, or `all`, because `time.unit` is rank. Received: {value}"
+        )
     text = {"hour": "1h", "day": "1d", "week": "1w"}.get(str(value), str(value))
     match = _DURATION.match(text)
     if match is None or float(match[1]) <= 0:
-        raise E2EGRecError(f"`{key}` must be a duration such as 15m, 1h, 48h, 30d, or `all`. Received: {value}")
+        raise E2EGRecError(
+            f"`{key}` must be a duration such as 15m, 1h, 48h, 30d, or `all`. Received: {value}"
+        )
     return round(float(match[1]) * _MS_PER_UNIT[match[2]])
 
 
@@ -51,7 +55,8 @@ def milliseconds_from_column(column: pa.ChunkedArray | pa.Array, unit: str, name
       int64 [n]; -1 where the value is missing or cannot be read (the caller counts those rows).
 
     Raises:
-      E2EGRecError: most of the times fall outside 1990-2100, so the unit must be wrong; the message proposes one that fits.
+      E2EGRecError: most of the times fall outside 1990-2100, so the unit must be wrong; the message proposes
+        one that fits.
     """
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks()
@@ -92,9 +97,15 @@ def _iso_to_ms(column: pa.Array, name: str) -> np.ndarray:
     if pa.types.is_date(column.type):
         column = pc.cast(column, pa.timestamp("ms"))
     if pa.types.is_timestamp(column.type):
-        return np.asarray(pc.cast(pc.cast(column, pa.timestamp("ms", tz=column.type.tz), safe=False), pa.int64()).fill_null(-1))
+        return np.asarray(
+            pc.cast(pc.cast(column, pa.timestamp("ms", tz=column.type.tz), safe=False), pa.int64()).fill_null(
+                -1
+            )
+        )
     if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
-        raise E2EGRecError(f"the time column `{name}` has type {column.type}; `time.unit: iso` needs ISO 8601 text or timestamps")
+        raise E2EGRecError(
+            f"the time column `{name}` has type {column.type}; `time.unit: iso` needs ISO 8601 text or timestamps"
+        )
     return np.array([_iso_text_to_ms(text) for text in column.to_pylist()], dtype=np.int64)
 
 

@@ -19,19 +19,26 @@ STAY_SHARE = 0.5  # how much a predicted stay of the maximal length adds to the 
 class RankingModule(tf.Module):
     """What TensorFlow Serving loads: the model, its tables, and two signatures in core ops.
 
-    `rank`: a user, recent items and candidates -> `reward`, `stay_seconds`, `score`, each float32 [B, C]; 0 beyond `num_candidates`.
+    `rank`: a user, recent items and candidates -> `reward`, `stay_seconds`, `score`, each float32 [B, C]; 0
+      beyond `num_candidates`.
     `serving_default`: serialized subgraph records [B] -> the same, [B].
-    ``score = reward * (1 + 0.5 * log1p(stay_seconds) / log1p(maximum stay))``, or the reward alone without a stay tower.
+    ``score = reward * (1 + 0.5 * log1p(stay_seconds) / log1p(maximum stay))``, or the reward alone without a
+    stay tower.
 
     Args:
       model: the trained model.
       graph: builds a request's graph.
       description: names and dtypes.
-      string_columns: which of `user`, `item` and the context features carry strings in the logs, and so in requests.
+      string_columns: which of `user`, `item` and the context features carry strings in the logs, and so in
+        requests.
     """
 
     def __init__(
-        self, model: E2EGRec, graph: ServingGraph, description: DatasetDescription, string_columns: frozenset[str]
+        self,
+        model: E2EGRec,
+        graph: ServingGraph,
+        description: DatasetDescription,
+        string_columns: frozenset[str],
     ) -> None:
         super().__init__(name="ranking_module")
         self.model = model
@@ -43,10 +50,12 @@ class RankingModule(tf.Module):
     def signatures(self) -> dict[str, Callable[..., Any]]:
         """Concrete functions by signature name."""
         rank = tf.function(lambda **inputs: self.rank(inputs))
-        default = tf.function(lambda examples: self.score_examples(examples))
+        default = tf.function(self.score_examples)
         return {
             "rank": rank.get_concrete_function(**self.rank_inputs()),
-            "serving_default": default.get_concrete_function(examples=tf.TensorSpec([None], tf.string, name="examples")),
+            "serving_default": default.get_concrete_function(
+                examples=tf.TensorSpec([None], tf.string, name="examples")
+            ),
         }
 
     def rank_inputs(self) -> dict[str, tf.TensorSpec]:
@@ -66,14 +75,18 @@ class RankingModule(tf.Module):
         for feature in self._request_features():
             is_number = feature.type != "categorical"
             specs[feature.name] = (
-                tf.TensorSpec([None], tf.float32, name=feature.name) if is_number else ids(feature.name, [None], feature.name)
+                tf.TensorSpec([None], tf.float32, name=feature.name)
+                if is_number
+                else ids(feature.name, [None], feature.name)
             )
         return specs
 
     def rank(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """The `rank` signature's body."""
         context = {
-            feature.name: _keys(inputs[feature.name]) if feature.type == "categorical" else inputs[feature.name]
+            feature.name: _keys(inputs[feature.name])
+            if feature.type == "categorical"
+            else inputs[feature.name]
             for feature in self._request_features()
         }
         request = RankRequest(
@@ -102,7 +115,11 @@ class RankingModule(tf.Module):
         stay = tf.cast(outputs["stay_seconds"], tf.float32) * tf.ones_like(reward)
         longest = tf.math.log1p(tf.constant(self.model.inputs_spec.maximum_stay, tf.float32))
         share = STAY_SHARE if self.model.inputs_spec.has_stay else 0.0
-        return {"reward": reward, "stay_seconds": stay, "score": reward * (1.0 + share * tf.math.log1p(stay) / longest)}
+        return {
+            "reward": reward,
+            "stay_seconds": stay,
+            "score": reward * (1.0 + share * tf.math.log1p(stay) / longest),
+        }
 
     def _request_features(self) -> list[Any]:
         derived = set(self._description.ranker.derived)
@@ -110,7 +127,11 @@ class RankingModule(tf.Module):
 
 
 def _keys(ids: tf.Tensor) -> tf.Tensor:
-    """Raw ids of a request to keys: strings are hashed as the pipelines hash them; negative integers are missing."""
+    """Raw ids of a request to keys: strings are hashed as the pipelines hash them; negative integers are
+    missing.
+    """
     if ids.dtype == tf.string:
-        return tf.where(ids == "", tf.constant(MISSING_KEY, tf.int64), tf.strings.to_hash_bucket_fast(ids, KEY_SPACE))
+        return tf.where(
+            ids == "", tf.constant(MISSING_KEY, tf.int64), tf.strings.to_hash_bucket_fast(ids, KEY_SPACE)
+        )
     return tf.maximum(ids, MISSING_KEY)

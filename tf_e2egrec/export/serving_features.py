@@ -16,7 +16,8 @@ def derived_features(
 
     Args:
       names: which ones.
-      time: int64 [n], the moment of the request in milliseconds; negative: unknown, the features are then missing.
+      time: int64 [n], the moment of the request in milliseconds; negative: unknown, the features are then
+        missing.
       first_seen: int64 [n], when each candidate first appeared; negative: never.
       recent_count: int32 [n], number of recent items.
       time_is_rank: the logs have no absolute time.
@@ -30,7 +31,9 @@ def derived_features(
     missing = tf.constant(-1, tf.int64)
     computed = {
         "hour_of_day": tf.where(known, time // _MS_PER_HOUR % 24, missing),
-        "day_of_week": tf.where(known, (time // MS_PER_DAY + 3) % 7, missing),  # 1 January 1970 was a Thursday; Monday is 0
+        "day_of_week": tf.where(
+            known, (time // MS_PER_DAY + 3) % 7, missing
+        ),  # 1 January 1970 was a Thursday; Monday is 0
         "item_age": tf.where(known & (first_seen >= 0) & (first_seen < time), age, float("nan")),
         "recent_count": tf.math.log1p(tf.cast(recent_count, tf.float32)),
     }

@@ -51,7 +51,9 @@ class ServingGraph(tf.Module):
       neighbours: the snapshot's neighbour table.
     """
 
-    def __init__(self, description: DatasetDescription, items: NodeTable, users: NodeTable, neighbours: NeighbourTable) -> None:
+    def __init__(
+        self, description: DatasetDescription, items: NodeTable, users: NodeTable, neighbours: NeighbourTable
+    ) -> None:
         super().__init__(name="serving_graph")
         self._description = description
         sampling = description.graph.sampling
@@ -60,11 +62,15 @@ class ServingGraph(tf.Module):
         padded, weights = _padded_neighbours(neighbours, width, sampling.beta)
         self.anchor_keys = tf.Variable(neighbours.items, dtype=tf.int64, trainable=False, name="anchor_keys")
         self.neighbour_keys = tf.Variable(padded, dtype=tf.int64, trainable=False, name="neighbour_keys")
-        self.neighbour_weights = tf.Variable(weights, dtype=tf.float32, trainable=False, name="neighbour_weights")
+        self.neighbour_weights = tf.Variable(
+            weights, dtype=tf.float32, trainable=False, name="neighbour_weights"
+        )
         self.item_table = FeatureTable(items, description.item_features)
         self.user_table = FeatureTable(users, description.user_features)
         first_seen = items.first_seen if items.first_seen is not None else np.full(len(items.key), -1)
-        self.first_seen = tf.Variable(np.r_[-1, first_seen], dtype=tf.int64, trainable=False, name="first_seen")
+        self.first_seen = tf.Variable(
+            np.r_[-1, first_seen], dtype=tf.int64, trainable=False, name="first_seen"
+        )
 
     def __call__(self, request: RankRequest) -> tfgnn.GraphTensor:
         """The batch graph of B * C impressions, row-major; padded candidates become unknown items."""
@@ -102,7 +108,9 @@ class ServingGraph(tf.Module):
     def _recent_of_each_candidate(
         self, request: RankRequest, candidates: tf.Tensor, slots: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Recent items per candidate [B * C, H] and which are valid: listed, known, distinct, within the limit, not the candidate."""
+        """Recent items per candidate [B * C, H] and which are valid: listed, known, distinct, within the
+        limit, not the candidate.
+        """
         recent = request.recent
         width = tf.shape(recent)[1]
         listed = tf.sequence_mask(request.num_recent, width) & (recent >= 0)
@@ -114,7 +122,9 @@ class ServingGraph(tf.Module):
         rank = tf.cumsum(tf.cast(valid, tf.int32), axis=1)
         return spread, valid & (rank <= self._description.graph.recent)
 
-    def _neighbours_of(self, seeds: tf.Tensor, first_recent: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    def _neighbours_of(
+        self, seeds: tf.Tensor, first_recent: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Edges (neighbour key, seed row, weight) of the seeds; recent items have a smaller fanout."""
         rows = sorted_rows(self.anchor_keys, seeds) + 1
         keys, weights = tf.gather(self.neighbour_keys, rows), tf.gather(self.neighbour_weights, rows)
@@ -141,7 +151,9 @@ class ServingGraph(tf.Module):
 
 
 def _padded_neighbours(table: NeighbourTable, width: int, beta: float) -> tuple[np.ndarray, np.ndarray]:
-    """Row 0: no neighbours; row 1 + r: the `width` heaviest of anchor r, padded with `MISSING_KEY` and weight 0."""
+    """Row 0: no neighbours; row 1 + r: the `width` heaviest of anchor r, padded with `MISSING_KEY` and weight
+    0.
+    """
     keys = np.full((len(table.items) + 1, width), MISSING_KEY, np.int64)
     weights = np.zeros((len(table.items) + 1, width), np.float32)
     counts = np.minimum(np.diff(table.indptr), width)

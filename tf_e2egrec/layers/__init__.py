@@ -7,4 +7,12 @@ from tf_e2egrec.layers.key_lookup import KeyLookup
 from tf_e2egrec.layers.light_gcn_conv import LightGCNConv, propagate_lightgcn
 from tf_e2egrec.layers.tower import Tower
 
-__all__ = ["AttentionFusion", "FeatureEmbedding", "GatedConcatFusion", "KeyLookup", "LightGCNConv", "Tower", "propagate_lightgcn"]
+__all__ = [
+    "AttentionFusion",
+    "FeatureEmbedding",
+    "GatedConcatFusion",
+    "KeyLookup",
+    "LightGCNConv",
+    "Tower",
+    "propagate_lightgcn",
+]

@@ -14,10 +14,12 @@ require_keras_2()
 
 @tf.keras.utils.register_keras_serializable("tf_e2egrec")
 class AttentionFusion(tf.keras.layers.Layer):
-    """Multi-head self-attention over the parts as tokens, with residual and LayerNorm (E2E-GRec, upper fusion).
+    """Multi-head self-attention over the parts as tokens, with residual and LayerNorm (E2E-GRec, upper
+    fusion).
 
-    Each part is projected to `dim` and becomes one token. With a handful of tokens, attention on 2-D tensors (one product per pair of
-    tokens) is about twice as fast as the batched form with its transposes and strided slices.
+    Each part is projected to `dim` and becomes one token. With a handful of tokens, attention on 2-D tensors
+    (one product per pair of tokens) is about twice as fast as the batched form with its transposes and
+    strided slices.
 
     Args:
       dim: width of the tokens.
@@ -48,28 +50,39 @@ class AttentionFusion(tf.keras.layers.Layer):
         )
         for layer in (self.query, self.key, self.value, self.output_projection):
             layer.build((None, self.dim))
-        self.normalization = tf.keras.layers.LayerNormalization(epsilon=1e-6, dtype=self.dtype_policy, name="normalization")
+        self.normalization = tf.keras.layers.LayerNormalization(
+            epsilon=1e-6, dtype=self.dtype_policy, name="normalization"
+        )
         self.normalization.build((None, self.dim))
         super().build(input_shape)
 
     def call(self, parts: Sequence[tf.Tensor]) -> tf.Tensor:
         """See the class docstring."""
         count = len(parts)
-        tokens = tf.concat([project(part) for project, part in zip(self.projections, parts, strict=True)], axis=0)
+        tokens = tf.concat(
+            [project(part) for project, part in zip(self.projections, parts, strict=True)], axis=0
+        )
         weights = self._attention_weights(tokens, count)
         values = tf.split(self.value(tokens), count)
         spread = tf.transpose(self._head_sum())
         attended = [
-            tf.add_n([tf.matmul(weights[i][j], spread) * values[j] for j in range(count)]) for i in range(count)
+            tf.add_n([tf.matmul(weights[i][j], spread) * values[j] for j in range(count)])
+            for i in range(count)
         ]
         fused = self.normalization(tokens + self.output_projection(tf.concat(attended, axis=0)))
         return tf.concat(tf.split(fused, count), axis=-1)
 
     def attention(self, parts: Sequence[tf.Tensor]) -> tf.Tensor:
-        """Mean attention weight from token i to token j over rows and heads; float32 [parts, parts], for logging."""
-        tokens = tf.concat([project(part) for project, part in zip(self.projections, parts, strict=True)], axis=0)
+        """Mean attention weight from token i to token j over rows and heads; float32 [parts, parts], for
+        logging.
+        """
+        tokens = tf.concat(
+            [project(part) for project, part in zip(self.projections, parts, strict=True)], axis=0
+        )
         weights = self._attention_weights(tokens, len(parts))
-        return tf.stack([tf.stack([tf.reduce_mean(tf.cast(weight, tf.float32)) for weight in row]) for row in weights])
+        return tf.stack(
+            [tf.stack([tf.reduce_mean(tf.cast(weight, tf.float32)) for weight in row]) for row in weights]
+        )
 
     def _attention_weights(self, tokens: tf.Tensor, count: int) -> list[list[tf.Tensor]]:
         """Softmax weights [n, heads] from token i (outer list) to token j (inner list)."""
@@ -89,7 +102,9 @@ class AttentionFusion(tf.keras.layers.Layer):
 
     def _head_sum(self) -> tf.Tensor:
         """[dim, heads] of zeros and ones that sums the dimensions of each head."""
-        return tf.constant(np.kron(np.eye(self.heads), np.ones((self.dim // self.heads, 1))), self.compute_dtype)
+        return tf.constant(
+            np.kron(np.eye(self.heads), np.ones((self.dim // self.heads, 1))), self.compute_dtype
+        )
 
     def get_config(self) -> dict[str, Any]:
         """Constructor arguments."""

@@ -17,8 +17,9 @@ require_keras_2()
 class FeatureEmbedding(tf.keras.layers.Layer):
     """Embeds categorical features, standardises numeric ones, passes dense vectors, and concatenates.
 
-    Categorical values are looked up by key; unknown and missing values share row 0 (multi-valued features average over the values that
-    are present). Numeric values are transformed, standardised and 0 where missing.
+    Categorical values are looked up by key; unknown and missing values share row 0 (multi-valued features
+    average over the values that are present). Numeric values are transformed, standardised and 0 where
+    missing.
 
     Args:
       features: specs, or their dictionaries.
@@ -32,7 +33,10 @@ class FeatureEmbedding(tf.keras.layers.Layer):
     """
 
     def __init__(
-        self, features: Sequence[FeatureSpec | Mapping[str, Any]], vocabulary_sizes: Mapping[str, int], **kwargs: Any
+        self,
+        features: Sequence[FeatureSpec | Mapping[str, Any]],
+        vocabulary_sizes: Mapping[str, int],
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.features = [f if isinstance(f, FeatureSpec) else FeatureSpec.model_validate(f) for f in features]
@@ -45,17 +49,24 @@ class FeatureEmbedding(tf.keras.layers.Layer):
                 size = self.vocabulary_sizes[feature.name]
                 width = feature.embedding_dim or default_embedding_dim(size)
                 self.lookups[feature.name] = KeyLookup(size, name=f"{feature.name}_lookup")
-                self.embeddings[feature.name] = tf.keras.layers.Embedding(size + 1, width, name=f"{feature.name}_embedding")
+                self.embeddings[feature.name] = tf.keras.layers.Embedding(
+                    size + 1, width, name=f"{feature.name}_embedding"
+                )
             elif feature.type == "numeric":
                 self.moments[feature.name] = self.add_weight(
-                    f"{feature.name}_moments", shape=(2,), initializer=_zero_mean_unit_deviation, trainable=False, dtype=tf.float32
+                    f"{feature.name}_moments",
+                    shape=(2,),
+                    initializer=_zero_mean_unit_deviation,
+                    trainable=False,
+                    dtype=tf.float32,
                 )
 
     @property
     def output_dim(self) -> int:
         """Width of the output."""
         return sum(
-            self.embeddings[f.name].output_dim if f.type == "categorical" else (f.dimension or 1) for f in self.features
+            self.embeddings[f.name].output_dim if f.type == "categorical" else (f.dimension or 1)
+            for f in self.features
         )
 
     def set_vocabulary(self, name: str, keys: np.ndarray) -> None:
@@ -68,7 +79,10 @@ class FeatureEmbedding(tf.keras.layers.Layer):
 
     def call(self, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """See the class docstring."""
-        parts = [tf.cast(self._embed(feature, inputs[feature.name]), self.compute_dtype) for feature in self.features]
+        parts = [
+            tf.cast(self._embed(feature, inputs[feature.name]), self.compute_dtype)
+            for feature in self.features
+        ]
         return tf.concat(parts, axis=-1)
 
     def _embed(self, feature: FeatureSpec, values: tf.Tensor) -> tf.Tensor:

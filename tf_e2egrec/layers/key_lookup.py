@@ -15,7 +15,8 @@ require_keras_2()
 class KeyLookup(tf.keras.layers.Layer):
     """Maps a key to 1 + its rank in a sorted vocabulary, and every other key to row 0.
 
-    A binary search in a saved weight: no hash table has to be initialised when the model is loaded, in Python or by a server.
+    A binary search in a saved weight: no hash table has to be initialised when the model is loaded, in Python
+      or by a server.
 
     Args:
       size: number of keys in the vocabulary.
@@ -31,7 +32,9 @@ class KeyLookup(tf.keras.layers.Layer):
         kwargs["trainable"] = False
         super().__init__(**kwargs)
         self.size = size
-        self.keys = self.add_weight("keys", shape=(size,), dtype=tf.int64, initializer="zeros", trainable=False)
+        self.keys = self.add_weight(
+            "keys", shape=(size,), dtype=tf.int64, initializer="zeros", trainable=False
+        )
 
     def set_keys(self, keys: np.ndarray) -> None:
         """Set the vocabulary.
@@ -44,7 +47,9 @@ class KeyLookup(tf.keras.layers.Layer):
         """
         keys = np.asarray(keys, np.int64)
         if keys.shape != (self.size,) or np.any(np.diff(keys) <= 0):
-            raise ValueError(f"`keys` should be {self.size} strictly increasing integers. Received: shape {keys.shape}")
+            raise ValueError(
+                f"`keys` should be {self.size} strictly increasing integers. Received: shape {keys.shape}"
+            )
         self.keys.assign(keys)
 
     def call(self, keys: tf.Tensor) -> tf.Tensor:

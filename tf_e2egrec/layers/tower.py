@@ -30,7 +30,11 @@ class Tower(tf.keras.layers.Layer):
         super().__init__(**kwargs)
         self.units = tuple(units)
         self.dropout = dropout
-        self.hidden = tfrs.layers.blocks.MLP(list(self.units), activation="relu", final_activation="relu") if self.units else None
+        self.hidden = (
+            tfrs.layers.blocks.MLP(list(self.units), activation="relu", final_activation="relu")
+            if self.units
+            else None
+        )
         self.drop = tf.keras.layers.Dropout(dropout)
         # Logits stay float32 under mixed precision: sigmoid and exp need the range.
         self.head = tf.keras.layers.Dense(1, dtype=tf.float32, name="head")

@@ -3,7 +3,9 @@
 import tensorflow as tf
 
 
-def gfae_loss(x: tf.Tensor, z: tf.Tensor, mask: tf.Tensor, variant: str = "relative", epsilon: float = 1e-6) -> tf.Tensor:
+def gfae_loss(
+    x: tf.Tensor, z: tf.Tensor, mask: tf.Tensor, variant: str = "relative", epsilon: float = 1e-6
+) -> tf.Tensor:
     """``L_SSL = ||X - Z||_F^2`` over the nodes that have neighbours (E2E-GRec; identity decoder).
 
     Gradients flow on both sides: stopping them at the target lets the norms grow without bound.
@@ -12,8 +14,8 @@ def gfae_loss(x: tf.Tensor, z: tf.Tensor, mask: tf.Tensor, variant: str = "relat
       x: [n, d] features before propagation.
       z: [n, d] after it.
       mask: bool [n], False for isolated nodes (there Z = X says nothing) and repeated ones.
-      variant: `relative`: divided by stop_gradient(||X||_F^2), so that the loss has no unit and cannot be zeroed by shrinking X;
-        `literal`: the plain sum.
+      variant: `relative`: divided by stop_gradient(||X||_F^2), so that the loss has no unit and cannot be
+        zeroed by shrinking X; `literal`: the plain sum.
       epsilon: keeps the division finite.
 
     Returns:

@@ -23,7 +23,8 @@ from tf_e2egrec.training.multi_task_model import MultiTaskModel
 
 @tf.keras.utils.register_keras_serializable("tf_e2egrec")
 class E2EGRec(MultiTaskModel):
-    """E2E-GRec (arXiv 2511.20564): LightGCN encoder, GFAE loss, two-level fusion, reward and stay towers, trained end to end.
+    """E2E-GRec (arXiv 2511.20564): LightGCN encoder, GFAE loss, two-level fusion, reward and stay towers,
+    trained end to end.
 
     With `variant.token == "none"` it is the ranker without a graph, layer for layer.
 
@@ -58,7 +59,9 @@ class E2EGRec(MultiTaskModel):
         self.stay_loss_tracker = tf.keras.metrics.Mean(name="stay_loss")
         # lambda of L_LTR = L_reward + lambda * L_stay, fixed so that both terms start near 1.
         self.stay_weight = self.add_weight("stay_weight", shape=(), initializer="ones", trainable=False)
-        self(empty_batch_graph(self.inputs_spec))  # creates every weight, so that the model can be saved and loaded at once
+        self(
+            empty_batch_graph(self.inputs_spec)
+        )  # creates every weight, so that the model can be saved and loaded at once
 
     def _create_encoders(self) -> None:
         data, dim = self.inputs_spec, self.spec.dim
@@ -76,20 +79,30 @@ class E2EGRec(MultiTaskModel):
         if self.variant.token != "none":
             self.gnn_input = _linear(dim, "gnn_input")
             self.gnn_user_input = _linear(dim, "gnn_user_input")
-            self.convolution = LightGCNConv(self.spec.layer_weights, self.spec.normalization, name="light_gcn")
+            self.convolution = LightGCNConv(
+                self.spec.layer_weights, self.spec.normalization, name="light_gcn"
+            )
             self.graph_features = GraphFeatures(dim, self.spec.layer_weights, name="graph_features")
 
     def _create_ranker(self) -> None:
         dim = self.spec.dim
         self.ranker_item = tf.keras.layers.Dense(dim, name="ranker_item")
         self.ranker_user = tf.keras.layers.Dense(dim, name="ranker_user")
-        self.shared_tower = tfrs.layers.blocks.MLP([2 * dim, dim], activation="relu", final_activation="relu", name="shared_tower")
+        self.shared_tower = tfrs.layers.blocks.MLP(
+            [2 * dim, dim], activation="relu", final_activation="relu", name="shared_tower"
+        )
         self.ranking_features = tf.keras.layers.Dense(dim, activation="relu", name="ranking_features")
         fusion = self.variant.fusion or self.spec.fusion
         self.gate_fusion = GatedConcatFusion(name="gate_fusion") if "gate" in fusion else None
-        self.attention_fusion = AttentionFusion(dim, self.spec.heads, name="attention_fusion") if "attention" in fusion else None
+        self.attention_fusion = (
+            AttentionFusion(dim, self.spec.heads, name="attention_fusion") if "attention" in fusion else None
+        )
         self.reward_tower = Tower(self.spec.tower_units, self.spec.dropout, name="reward_tower")
-        self.stay_tower = Tower(self.spec.tower_units, self.spec.dropout, name="stay_tower") if self.inputs_spec.has_stay else None
+        self.stay_tower = (
+            Tower(self.spec.tower_units, self.spec.dropout, name="stay_tower")
+            if self.inputs_spec.has_stay
+            else None
+        )
 
     @property
     def shared_kernel(self) -> tf.Variable:
@@ -104,17 +117,23 @@ class E2EGRec(MultiTaskModel):
     def forward(
         self, graph: tfgnn.GraphTensor, training: bool | None = None
     ) -> tuple[tf.Tensor, tf.Tensor | None, SeedStates | None]:
-        """Reward logits float32 [B], the stay tower's raw output float32 [B] or None, and the seeds' X and Z or None."""
+        """Reward logits float32 [B], the stay tower's raw output float32 [B] or None, and the seeds' X and Z
+        or None.
+        """
         items = self.item_encoder(graph.node_sets["item"].get_features_dict())
         users = self.user_encoder(graph.node_sets["user"].get_features_dict())
         parts = self._ranker_parts(graph, items, users)
         states = None
         if self.variant.token != "none":
             states = self.encode_seeds(graph, self.gnn_input(items))
-            parts.append(self.graph_features(graph, states, self.gnn_user_input(users), self.variant.token == "graph"))
+            parts.append(
+                self.graph_features(graph, states, self.gnn_user_input(users), self.variant.token == "graph")
+            )
         if self.gate_fusion is not None:
             parts = self.gate_fusion(parts)
-        fused = self.attention_fusion(parts) if self.attention_fusion is not None else tf.concat(parts, axis=-1)
+        fused = (
+            self.attention_fusion(parts) if self.attention_fusion is not None else tf.concat(parts, axis=-1)
+        )
         stay = self.stay_tower(fused, training=training) if self.stay_tower is not None else None
         return self.reward_tower(fused, training=training), stay, states
 
@@ -127,7 +146,10 @@ class E2EGRec(MultiTaskModel):
         """
         x = tf.gather(item_states, graph.node_sets["seed"]["item"])
         swing = graph.edge_sets["swing"]
-        has_neighbours = tf.math.unsorted_segment_sum(swing["propagation_weight"], swing.adjacency.target, tf.shape(x)[0]) > 0
+        has_neighbours = (
+            tf.math.unsorted_segment_sum(swing["propagation_weight"], swing.adjacency.target, tf.shape(x)[0])
+            > 0
+        )
         if self.variant.token != "graph":
             return SeedStates(x=x, z=x, item_x=item_states, has_neighbours=has_neighbours)
         states = {"item": {tfgnn.HIDDEN_STATE: item_states}, "seed": {tfgnn.HIDDEN_STATE: x}}
@@ -135,7 +157,9 @@ class E2EGRec(MultiTaskModel):
         return SeedStates(x=x, z=z, item_x=item_states, has_neighbours=has_neighbours)
 
     def _ranker_parts(self, graph: tfgnn.GraphTensor, items: tf.Tensor, users: tf.Tensor) -> list[tf.Tensor]:
-        """[F_shared, F_LTR], each [B, dim]: all that a ranker without a graph would use, recent items included."""
+        """[F_shared, F_LTR], each [B, dim]: all that a ranker without a graph would use, recent items
+        included.
+        """
         seed_item = graph.node_sets["seed"]["item"]
         candidate_seed = graph.edge_sets[f"{READOUT}/candidate"].adjacency.source
         recent = graph.edge_sets["recent"].adjacency
@@ -148,9 +172,14 @@ class E2EGRec(MultiTaskModel):
             context = self.context_embedding(graph.node_sets[READOUT].get_features_dict())
             parts.append(context)
             crosses.append(context)
-        return [self.shared_tower(tf.concat(parts, axis=-1)), self.ranking_features(tf.concat(crosses, axis=-1))]
+        return [
+            self.shared_tower(tf.concat(parts, axis=-1)),
+            self.ranking_features(tf.concat(crosses, axis=-1)),
+        ]
 
-    def task_losses(self, inputs: tfgnn.GraphTensor, labels: Mapping[str, tf.Tensor], training: bool) -> dict[str, tf.Tensor]:
+    def task_losses(
+        self, inputs: tfgnn.GraphTensor, labels: Mapping[str, tf.Tensor], training: bool
+    ) -> dict[str, tf.Tensor]:
         """`ssl`: the GFAE loss; `ltr`: reward plus weighted stay loss."""
         reward_logits, stay_output, states = self.forward(inputs, training=training)
         reward = reward_loss(labels["reward"], reward_logits)

@@ -37,7 +37,11 @@ def missing_features(features: Sequence[FeatureSpec], count: int) -> dict[str, t
     """`count` rows in which every feature is missing."""
     values = {}
     for feature in features:
-        shape = [count] if feature.width == 1 and feature.type != "dense" and not feature.multivalued else [count, feature.width]
+        shape = (
+            [count]
+            if feature.width == 1 and feature.type != "dense" and not feature.multivalued
+            else [count, feature.width]
+        )
         if feature.type == "categorical":
             values[feature.name] = tf.fill(shape, tf.constant(MISSING_KEY, tf.int64))
         else:

@@ -41,7 +41,9 @@ class EntityEncoder(tf.keras.layers.Layer):
         self.id_embedding = tf.keras.layers.Embedding(
             vocabulary + 1, dim, embeddings_initializer=NormalWithZeroRow(), name="id_embedding"
         )
-        self.feature_embedding = FeatureEmbedding(features, vocabulary_sizes, name="features") if features else None
+        self.feature_embedding = (
+            FeatureEmbedding(features, vocabulary_sizes, name="features") if features else None
+        )
 
     @property
     def output_dim(self) -> int:
@@ -57,7 +59,11 @@ class EntityEncoder(tf.keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Constructor arguments."""
-        embedding = self.feature_embedding.get_config() if self.feature_embedding else {"features": [], "vocabulary_sizes": {}}
+        embedding = (
+            self.feature_embedding.get_config()
+            if self.feature_embedding
+            else {"features": [], "vocabulary_sizes": {}}
+        )
         return super().get_config() | {
             "vocabulary": self.vocabulary,
             "dim": self.dim,

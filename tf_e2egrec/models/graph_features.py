@@ -52,7 +52,9 @@ class GraphFeatures(tf.keras.layers.Layer):
         self.layer_weights = tuple(layer_weights)
         self.projection = tf.keras.layers.Dense(dim, name="projection")
 
-    def call(self, graph: tfgnn.GraphTensor, states: SeedStates, user_x: tf.Tensor, propagate: bool) -> tf.Tensor:
+    def call(
+        self, graph: tfgnn.GraphTensor, states: SeedStates, user_x: tf.Tensor, propagate: bool
+    ) -> tf.Tensor:
         """See the class docstring."""
         recent = graph.edge_sets["recent"].adjacency
         users = tf.shape(user_x)[0]
@@ -61,12 +63,16 @@ class GraphFeatures(tf.keras.layers.Layer):
         number = tf.math.unsorted_segment_sum(ones, recent.target, users)
         share = tf.math.divide_no_nan(ones, tf.gather(number, recent.target))
         history = aggregate(states.z, recent.source, recent.target, share, users)
-        is_newest = tf.concat([tf.ones_like(recent.target[:1]), recent.target[1:] - recent.target[:-1]], 0) > 0
+        is_newest = (
+            tf.concat([tf.ones_like(recent.target[:1]), recent.target[1:] - recent.target[:-1]], 0) > 0
+        )
         last = aggregate(states.z, recent.source, recent.target, tf.cast(is_newest, tf.float32), users)
         z_user = user_x
         if propagate:
             recent_item = tf.gather(graph.node_sets["seed"]["item"], recent.source)
-            z_user = propagate_lightgcn(states.item_x, user_x, recent_item, recent.target, ones, self.layer_weights)
+            z_user = propagate_lightgcn(
+                states.item_x, user_x, recent_item, recent.target, ones, self.layer_weights
+            )
         products = [z_item * z_user, z_item * history, z_item * last]
         dots = [tf.reduce_sum(product, axis=-1, keepdims=True) for product in products]
         norms = tf.norm(z_item, axis=-1, keepdims=True) * tf.norm(history, axis=-1, keepdims=True)

@@ -8,7 +8,9 @@ import tensorflow as tf
 
 @tf.keras.utils.register_keras_serializable("tf_e2egrec")
 class IdentityOnTop(tf.keras.initializers.Initializer):
-    """A [n, d] kernel that is the identity on the first d inputs (the id embedding) and Glorot-uniform on the rest (n >= d)."""
+    """A [n, d] kernel that is the identity on the first d inputs (the id embedding) and Glorot-uniform on the
+    rest (n >= d).
+    """
 
     def __call__(self, shape: Sequence[int], dtype: tf.DType = tf.float32, **_: Any) -> tf.Tensor:
         """The initial value."""
@@ -16,7 +18,9 @@ class IdentityOnTop(tf.keras.initializers.Initializer):
         identity = tf.eye(min(rows, columns), columns, dtype=dtype)
         if rows <= columns:
             return identity
-        return tf.concat([identity, tf.keras.initializers.GlorotUniform()((rows - columns, columns), dtype)], axis=0)
+        return tf.concat(
+            [identity, tf.keras.initializers.GlorotUniform()((rows - columns, columns), dtype)], axis=0
+        )
 
 
 @tf.keras.utils.register_keras_serializable("tf_e2egrec")

@@ -12,7 +12,8 @@ class ModelInputs(StrictModel):
     Attributes:
       item_features, user_features, context_features: the declared features.
       item_vocabulary, user_vocabulary: number of known ids (row 0 of each table stands for all others).
-      vocabulary_sizes: number of known keys per categorical feature, by group (`item`, `user`, `context`) and name.
+      vocabulary_sizes: number of known keys per categorical feature, by group (`item`, `user`, `context`) and
+        name.
       has_stay: whether there is a stay tower.
       maximum_stay: seconds; predictions are cut to it.
     """
@@ -28,10 +29,16 @@ class ModelInputs(StrictModel):
 
     @classmethod
     def from_description(
-        cls, description: DatasetDescription, item_vocabulary: int, user_vocabulary: int, vocabulary_sizes: dict[str, dict[str, int]]
+        cls,
+        description: DatasetDescription,
+        item_vocabulary: int,
+        user_vocabulary: int,
+        vocabulary_sizes: dict[str, dict[str, int]],
     ) -> Self:
         """Take the features from a description and the sizes from the training data."""
-        stays = [log.stay for log in description.interactions if log.stay is not None and log.feeds != "graph"]
+        stays = [
+            log.stay for log in description.interactions if log.stay is not None and log.feeds != "graph"
+        ]
         return cls(
             item_features=description.item_features,
             user_features=description.user_features,

@@ -10,7 +10,8 @@ class Variant(StrictModel):
     """What distinguishes one compared model from another.
 
     Attributes:
-      token: the third fusion part: `none`, `features` (X in the graph's place: the capacity control) or `graph` (Z).
+      token: the third fusion part: `none`, `features` (X in the graph's place: the capacity control) or
+        `graph` (Z).
       ssl: whether the GFAE loss is trained.
       balance: `gradnorm`, or `fixed` task weights.
       fusion: overrides the description's fusion.
@@ -30,11 +31,27 @@ VARIANTS: dict[str, Variant] = {
     "R3": Variant(token="graph", meaning="end to end without the self-supervised loss"),
     "R4": Variant(token="graph", ssl=True, meaning="end to end with fixed task weights"),
     "R5": Variant(token="graph", ssl=True, balance="gradnorm", meaning="the full model"),
-    "R5-gate": Variant(token="graph", ssl=True, balance="gradnorm", fusion="gate", meaning="the full model, bottom fusion only"),
-    "R5-attention": Variant(
-        token="graph", ssl=True, balance="gradnorm", fusion="attention", meaning="the full model, upper fusion only"
+    "R5-gate": Variant(
+        token="graph",
+        ssl=True,
+        balance="gradnorm",
+        fusion="gate",
+        meaning="the full model, bottom fusion only",
     ),
-    "R5-concat": Variant(token="graph", ssl=True, balance="gradnorm", fusion="concat", meaning="the full model, plain concatenation"),
+    "R5-attention": Variant(
+        token="graph",
+        ssl=True,
+        balance="gradnorm",
+        fusion="attention",
+        meaning="the full model, upper fusion only",
+    ),
+    "R5-concat": Variant(
+        token="graph",
+        ssl=True,
+        balance="gradnorm",
+        fusion="concat",
+        meaning="the full model, plain concatenation",
+    ),
 }
 
 

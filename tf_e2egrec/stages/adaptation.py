@@ -35,7 +35,8 @@ class TrainingStatistics:
     def vocabulary_sizes(self) -> dict[str, dict[str, int]]:
         """Sizes by group and feature, ids left out."""
         return {
-            group: {name: len(keys) for name, keys in tables.items() if name != "#id"} for group, tables in self.vocabularies.items()
+            group: {name: len(keys) for name, keys in tables.items() if name != "#id"}
+            for group, tables in self.vocabularies.items()
         }
 
 
@@ -57,12 +58,17 @@ def collect_statistics(
     if not 0 < rate < 1:
         problem = "no positive" if rate == 0 else "nothing but positives"
         mend = "check `ranker.reward`" if rate == 0 else "declare `ranker.negatives` to sample negatives"
-        raise E2EGRecError(f"the training split holds {problem} ({len(columns['reward'])} impressions); {mend}")
+        raise E2EGRecError(
+            f"the training split holds {problem} ({len(columns['reward'])} impressions); {mend}"
+        )
     log_stay = np.log1p(columns["stay"][np.isfinite(columns["stay"])])
     vocabularies: dict[str, dict[str, np.ndarray]] = {"context": {}}
     moments: dict[str, dict[str, tuple[float, float]]] = {"context": {}}
     minimum = description.training.min_count
-    for group, table, features in (("item", items, description.item_features), ("user", users, description.user_features)):
+    for group, table, features in (
+        ("item", items, description.item_features),
+        ("user", users, description.user_features),
+    ):
         count = table.train_count if table.train_count is not None else np.ones(len(table.key), np.int64)
         known = count > 0
         vocabularies[group] = {"#id": table.key[count >= minimum]}
@@ -91,19 +97,25 @@ def adapt_model(model: E2EGRec, statistics: TrainingStatistics) -> None:
     if model.stay_tower is not None:
         _start_at(model.stay_tower, statistics.mean_log_stay)
         entropy = -(rate * np.log(rate) + (1 - rate) * np.log(1 - rate))
-        # Huber of the deviations, roughly: half the variance. lambda puts both terms of L_LTR on the scale of the first.
+        # Huber of the deviations, roughly: half the variance. lambda puts both terms of L_LTR on the scale of
+        # the first.
         model.stay_weight.assign(entropy / max(0.5 * statistics.stay_deviation**2, 1e-3))
 
 
 def _read_columns(description: DatasetDescription, files: Sequence[str]) -> dict[str, np.ndarray]:
     dtypes = {"reward": tf.float32, "stay": tf.float32}
-    dtypes |= {f.name: tf.int64 if f.type == "categorical" else tf.float32 for f in description.context_features}
+    dtypes |= {
+        f.name: tf.int64 if f.type == "categorical" else tf.float32 for f in description.context_features
+    }
     batches = list(readout_columns(files, dtypes).as_numpy_iterator())
     return {name: np.concatenate([batch[name] for batch in batches]) for name in dtypes}
 
 
 def _describe(
-    feature: FeatureSpec, values: np.ndarray, vocabularies: dict[str, np.ndarray], moments: dict[str, tuple[float, float]]
+    feature: FeatureSpec,
+    values: np.ndarray,
+    vocabularies: dict[str, np.ndarray],
+    moments: dict[str, tuple[float, float]],
 ) -> None:
     if feature.type == "categorical":
         keys, counts = np.unique(values, return_counts=True)

@@ -26,7 +26,8 @@ def evaluate_models(run: RunDirectory) -> dict[str, Any]:
       run: the run directory.
 
     Returns:
-      The report (see `build_report`); `report.json`, `report.md` and the predictions of each model are written.
+      The report (see `build_report`); `report.json`, `report.md` and the predictions of each model are
+      written.
 
     Raises:
       E2EGRecError: no model is trained, or one was trained on other subgraphs.
@@ -74,7 +75,10 @@ def _context(dataset: str, regime: str) -> dict[str, Any]:
 
 
 def _manifest(trained: list[tuple[str, int, Any]], subgraphs: Manifest) -> Manifest:
-    models = {f"{name}/seed-{seed}": read_manifest(path, "train", "e2egrec train").fingerprint for name, seed, path in trained}
+    models = {
+        f"{name}/seed-{seed}": read_manifest(path, "train", "e2egrec train").fingerprint
+        for name, seed, path in trained
+    }
     return Manifest(
         stage="evaluate",
         configuration={},

@@ -1,6 +1,5 @@
 """The export stage: a trained model out as a SavedModel that TensorFlow Serving loads."""
 
-import os
 import shutil
 import uuid
 from collections.abc import Callable
@@ -27,16 +26,23 @@ Finish = Callable[[Path, RankingModule], None]
 
 
 def export_model(
-    run: RunDirectory, model: str, seed: int, to: Path, version: int | None = None, finish: Finish | None = None
+    run: RunDirectory,
+    model: str,
+    seed: int,
+    to: Path,
+    version: int | None = None,
+    finish: Finish | None = None,
 ) -> Path:
-    """Write TO/<version>: SavedModel, manifest and everything a server needs, aside first and then renamed into place.
+    """Write TO/<version>: SavedModel, manifest and everything a server needs, aside first and then renamed
+    into place.
 
     Args:
       run: the run directory.
       model, seed: which trained model.
       to: the model's base path; the server polls it for new versions.
       version: integer directory name; one more than the newest when absent.
-      finish: called with the directory before it appears, to add what servers want beside the model (warm-up requests).
+      finish: called with the directory before it appears, to add what servers want beside the model (warm-up
+        requests).
 
     Returns:
       The version's directory.
@@ -49,7 +55,9 @@ def export_model(
     directory = run.model(model, seed)
     trained = read_manifest(directory, "train", f"e2egrec train --models {model}")
     if trained.upstream != subgraphs.fingerprint:
-        raise E2EGRecError(f"{directory} was trained on other subgraphs than those in {run.subgraphs}; run `e2egrec train` again")
+        raise E2EGRecError(
+            f"{directory} was trained on other subgraphs than those in {run.subgraphs}; run `e2egrec train` again"
+        )
     target = to / str(version if version is not None else _next_version(to))
     if target.exists():
         raise E2EGRecError(f"{target} exists already; choose another --version or leave it out")
@@ -76,11 +84,13 @@ def export_model(
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
         raise
-    os.replace(staging, target)
+    staging.replace(target)
     return target
 
 
-def ranking_module(run: RunDirectory, description: DatasetDescription, subgraphs: Manifest, directory: Path) -> RankingModule:
+def ranking_module(
+    run: RunDirectory, description: DatasetDescription, subgraphs: Manifest, directory: Path
+) -> RankingModule:
     """The exportable module of a trained model, with the newest snapshot's neighbours."""
     items = NodeTable.read_parquet(run.subgraphs / "nodes" / "item.parquet")
     users = NodeTable.read_parquet(run.subgraphs / "nodes" / "user.parquet")
@@ -102,13 +112,19 @@ def newest_snapshot(run: RunDirectory, description: DatasetDescription) -> int:
 
 
 def warmup_batches(module: RankingModule) -> list[dict[str, np.ndarray]]:
-    """One `rank` request per candidate-list length, of unknown ids: a server compiles its kernels on them before it takes traffic."""
+    """One `rank` request per candidate-list length, of unknown ids: a server compiles its kernels on them
+    before it takes traffic.
+    """
     batches = []
     for length in WARMUP_CANDIDATES:
         batch = {}
         for name, spec in module.rank_inputs().items():
             shape = {"candidates": (1, length), "recent": (1, 20)}.get(name, (1,))
-            batch[name] = np.full(shape, b"" if spec.dtype == tf.string else 0, dtype=object if spec.dtype == tf.string else spec.dtype.as_numpy_dtype)
+            batch[name] = np.full(
+                shape,
+                b"" if spec.dtype == tf.string else 0,
+                dtype=object if spec.dtype == tf.string else spec.dtype.as_numpy_dtype,
+            )
         batch["num_candidates"][:] = length
         batch["num_recent"][:] = 20
         batches.append(batch)

@@ -66,5 +66,7 @@ class RunDirectory:
           E2EGRecError: the directory is not a run.
         """
         if not self.description_file.exists():
-            raise E2EGRecError(f"{self.root} is not a run directory (it holds no dataset.yaml); run `e2egrec swing` first")
+            raise E2EGRecError(
+                f"{self.root} is not a run directory (it holds no dataset.yaml); run `e2egrec swing` first"
+            )
         return load_description(self.description_file)

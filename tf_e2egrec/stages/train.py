@@ -39,7 +39,9 @@ def train_fingerprint(description: DatasetDescription, model: str, seed: int, su
     return fingerprint_of("train", train_configuration(description, model, seed), subgraphs.fingerprint)
 
 
-def train_model(run: RunDirectory, description: DatasetDescription, subgraphs: Manifest, model: str, seed: int) -> Manifest:
+def train_model(
+    run: RunDirectory, description: DatasetDescription, subgraphs: Manifest, model: str, seed: int
+) -> Manifest:
     """Train one model and write RUN_DIR/models/<model>/seed-<seed>.
 
     Args:
@@ -105,12 +107,16 @@ def train_model(run: RunDirectory, description: DatasetDescription, subgraphs: M
 
 
 def compile_model(network: E2EGRec, description: DatasetDescription) -> None:
-    """Compile with the description's optimisers: Adam for the network, row-sparse Adam for the embedding tables."""
+    """Compile with the description's optimisers: Adam for the network, row-sparse Adam for the embedding
+    tables.
+    """
     spec = description.training
     network.compile(
         optimizer=tf.keras.optimizers.Adam(spec.learning_rate, jit_compile=False),
         embedding_optimizer=RowSparseAdam(spec.embedding_learning_rate),
-        task_weights={"ssl": spec.ssl_weight} if network.variant.ssl and network.variant.balance == "fixed" else None,
+        task_weights={"ssl": spec.ssl_weight}
+        if network.variant.ssl and network.variant.balance == "fixed"
+        else None,
     )
 
 
@@ -139,9 +145,13 @@ def _callbacks(
             )
         )
     callbacks += [
-        tf.keras.callbacks.EarlyStopping("val_auc", mode="max", patience=spec.patience, restore_best_weights=True),
+        tf.keras.callbacks.EarlyStopping(
+            "val_auc", mode="max", patience=spec.patience, restore_best_weights=True
+        ),
         tf.keras.callbacks.TerminateOnNaN(),
-        tf.keras.callbacks.TensorBoard(str(directory / "tensorboard"), write_graph=False, update_freq="epoch"),
+        tf.keras.callbacks.TensorBoard(
+            str(directory / "tensorboard"), write_graph=False, update_freq="epoch"
+        ),
         TrainingProgress(label, steps),
     ]
     return callbacks
@@ -153,12 +163,15 @@ def predict_split(
     """Predictions and labels of a split, row by row.
 
     Returns:
-      `reward`, `stay` (labels), `predicted_reward`, `predicted_stay`, float32 [n]; `user`, `item`, `time` int64 [n].
+      `reward`, `stay` (labels), `predicted_reward`, `predicted_stay`, float32 [n]; `user`, `item`, `time`
+      int64 [n].
     """
     items = NodeTable.read_parquet(run.subgraphs / "nodes" / "item.parquet")
     users = NodeTable.read_parquet(run.subgraphs / "nodes" / "user.parquet")
     tables = FeatureTable(items, description.item_features), FeatureTable(users, description.user_features)
-    data = subgraph_dataset(record_files(run.subgraphs, split), description, *tables, description.training.batch_size * 2)
+    data = subgraph_dataset(
+        record_files(run.subgraphs, split), description, *tables, description.training.batch_size * 2
+    )
     predict = tf.function(network.call, reduce_retracing=True)
     rows: dict[str, list[np.ndarray]] = {}
     for graph, labels in data:

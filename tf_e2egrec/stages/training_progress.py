@@ -4,7 +4,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 
 class TrainingProgress(tf.keras.callbacks.Callback):
@@ -20,7 +27,11 @@ class TrainingProgress(tf.keras.callbacks.Callback):
         self._label = label
         self._steps = steps_per_epoch
         self._progress = Progress(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
         )
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:

@@ -14,8 +14,8 @@ require_keras_2()
 class GradNorm(tf.keras.callbacks.Callback):
     """Balances the tasks of a `MultiTaskModel` by GradNorm (arXiv 1711.02257).
 
-    The callback owns schedule, freezing, logging and the export of average weights; the update itself runs inside the training step,
-    where the gradients are.
+    The callback owns schedule, freezing, logging and the export of average weights; the update itself runs
+    inside the training step, where the gradients are.
 
     Args:
       gamma: restoring force; 0 only equalises the gradient norms.
@@ -85,4 +85,8 @@ class GradNorm(tf.keras.callbacks.Callback):
 
     def mean_weights(self) -> dict[str, float]:
         """Time-averaged task weights, for `compile(task_weights=...)` in a rerun with fixed ones."""
-        return dict(zip(self.model.balancer.tasks, map(float, self.model.balancer.mean_weights().numpy()), strict=True))
+        return dict(
+            zip(
+                self.model.balancer.tasks, map(float, self.model.balancer.mean_weights().numpy()), strict=True
+            )
+        )

@@ -15,10 +15,11 @@ require_keras_2()
 class MultiTaskModel(tf.keras.Model):
     """Base class: subclasses give the losses per task, the training step balances and applies them.
 
-    Subclasses implement `task_losses` and `shared_kernel`, and call `set_tasks` in `__init__`. Without a `GradNorm` callback the task
-    weights stay what `compile(task_weights=...)` set. With one, every step costs one backward pass of the weighted sum and one shallow
-    pass per task but the last, from that task's loss to the shared kernel alone; the last task's gradient follows by subtraction.
-    List the task with the deepest path to the kernel last.
+    Subclasses implement `task_losses` and `shared_kernel`, and call `set_tasks` in `__init__`. Without a
+    `GradNorm` callback the task weights stay what `compile(task_weights=...)` set. With one, every step costs
+    one backward pass of the weighted sum and one shallow pass per task but the last, from that task's loss to
+    the shared kernel alone; the last task's gradient follows by subtraction. List the task with the deepest
+    path to the kernel last.
     """
 
     def set_tasks(self, tasks: Sequence[str]) -> None:
@@ -29,7 +30,9 @@ class MultiTaskModel(tf.keras.Model):
         self.embedding_optimizer: tf.keras.optimizers.Optimizer | None = None
 
     def task_losses(self, inputs: Any, labels: Any, training: bool) -> Mapping[str, tf.Tensor]:
-        """Unweighted scalar loss per task, in the order given to `set_tasks`; also updates the compiled metrics."""
+        """Unweighted scalar loss per task, in the order given to `set_tasks`; also updates the compiled
+        metrics.
+        """
         raise NotImplementedError
 
     @property
@@ -62,22 +65,33 @@ class MultiTaskModel(tf.keras.Model):
         if task_weights is not None:
             unknown = set(task_weights) - set(self.balancer.tasks)
             if unknown:
-                raise ValueError(f"`task_weights` should name tasks of {self.balancer.tasks}. Received: {sorted(unknown)}")
-            self.balancer.task_weights.assign([float(task_weights.get(task, 1.0)) for task in self.balancer.tasks])
+                raise ValueError(
+                    f"`task_weights` should name tasks of {self.balancer.tasks}. Received: {sorted(unknown)}"
+                )
+            self.balancer.task_weights.assign(
+                [float(task_weights.get(task, 1.0)) for task in self.balancer.tasks]
+            )
 
     def get_compile_config(self) -> dict[str, Any]:
         """What `compile_from_config` needs after loading."""
         serialize = tf.keras.optimizers.serialize
         sparse = self.embedding_optimizer
-        return {"optimizer": serialize(self.optimizer), "embedding_optimizer": serialize(sparse) if sparse is not None else None}
+        return {
+            "optimizer": serialize(self.optimizer),
+            "embedding_optimizer": serialize(sparse) if sparse is not None else None,
+        }
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compile as the saved model was, with the optimisers' slots ready to be restored."""
         optimizers = {
-            name: tf.keras.optimizers.deserialize(value) for name, value in config.items() if value is not None
+            name: tf.keras.optimizers.deserialize(value)
+            for name, value in config.items()
+            if value is not None
         }
         self.compile(**optimizers)
-        for optimizer, variables in zip(self._optimizers(), self._partition(self.trainable_variables), strict=True):
+        for optimizer, variables in zip(
+            self._optimizers(), self._partition(self.trainable_variables), strict=True
+        ):
             if optimizer is not None and variables:
                 optimizer.build(variables)
 
@@ -88,11 +102,17 @@ class MultiTaskModel(tf.keras.Model):
         """The variables of `optimizer` and those of `embedding_optimizer`."""
         if self.embedding_optimizer is None:
             return list(variables), []
-        tables = {id(layer.embeddings) for layer in self._flatten_layers() if isinstance(layer, tf.keras.layers.Embedding)}
+        tables = {
+            id(layer.embeddings)
+            for layer in self._flatten_layers()
+            if isinstance(layer, tf.keras.layers.Embedding)
+        }
         return [v for v in variables if id(v) not in tables], [v for v in variables if id(v) in tables]
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
-        """One step: weighted sum of the losses, its gradients, the balancer's update with the weights of before."""
+        """One step: weighted sum of the losses, its gradients, the balancer's update with the weights of
+        before.
+        """
         inputs, labels, _ = tf.keras.utils.unpack_x_y_sample_weight(data)
         weights = tf.identity(self.balancer.task_weights)
         with tf.GradientTape(persistent=self.balances_tasks) as tape:
@@ -103,9 +123,13 @@ class MultiTaskModel(tf.keras.Model):
             replicas = tf.distribute.get_strategy().num_replicas_in_sync
             objective = self._scaled(objective / replicas)
         variables = self.trainable_variables
-        gradients = [sum_duplicate_rows(gradient) for gradient in self._unscaled(tape.gradient(objective, variables))]
+        gradients = [
+            sum_duplicate_rows(gradient) for gradient in self._unscaled(tape.gradient(objective, variables))
+        ]
         if self.balances_tasks:
-            self._balance(tape, losses, weights, values, self._kernel_gradient(variables, gradients), replicas)
+            self._balance(
+                tape, losses, weights, values, self._kernel_gradient(variables, gradients), replicas
+            )
         del tape
         self._apply(variables, gradients)
         return self._log(total, values)
@@ -121,9 +145,17 @@ class MultiTaskModel(tf.keras.Model):
         return next(g for v, g in zip(variables, gradients, strict=True) if v is self.shared_kernel)
 
     def _balance(
-        self, tape: tf.GradientTape, losses: Mapping[str, tf.Tensor], weights: tf.Tensor, values: tf.Tensor, total: Gradient, replicas: int
+        self,
+        tape: tf.GradientTape,
+        losses: Mapping[str, tf.Tensor],
+        weights: tf.Tensor,
+        values: tf.Tensor,
+        total: Gradient,
+        replicas: int,
     ) -> None:
-        """Gradient of each task at the shared kernel (the last by subtraction), averaged over replicas; then the update."""
+        """Gradient of each task at the shared kernel (the last by subtraction), averaged over replicas; then
+        the update.
+        """
         kernel = self.shared_kernel
         tasks = self.balancer.tasks
         parts = [tape.gradient(losses[task], kernel) for task in tasks[:-1]]

@@ -13,11 +13,12 @@ require_keras_2()
 
 @tf.keras.utils.register_keras_serializable("tf_e2egrec")
 class RowSparseAdam(tf.keras.optimizers.Optimizer):
-    """Adam (arXiv 1412.6980) for embedding tables: moments and values of rows without a gradient stay as they are.
+    """Adam (arXiv 1412.6980) for embedding tables: moments and values of rows without a gradient stay as they
+    are.
 
-    Keras's Adam decays the moments of every row at every step, three passes over the whole table. This one costs as much as the rows
-    of the batch. It is therefore not Adam on rare rows: their moments do not decay between visits. Rows that occur several times in a
-    batch are summed first. Dense gradients get plain Adam.
+    Keras's Adam decays the moments of every row at every step, three passes over the whole table. This one
+    costs as much as the rows of the batch. It is therefore not Adam on rare rows: their moments do not decay
+    between visits. Rows that occur several times in a batch are summed first. Dense gradients get plain Adam.
 
     Args:
       learning_rate: float or schedule.
@@ -55,7 +56,7 @@ class RowSparseAdam(tf.keras.optimizers.Optimizer):
         index = self._index_dict[self._var_key(variable)]
         first, second = self._momentums[index], self._velocities[index]
         if isinstance(gradient, tf.IndexedSlices):
-            unique = sum_duplicate_rows(gradient)
+            unique: Any = sum_duplicate_rows(gradient)
             rows, values = unique.indices, unique.values
             m = self.beta_1 * tf.gather(first, rows) + (1 - self.beta_1) * values
             v = self.beta_2 * tf.gather(second, rows) + (1 - self.beta_2) * tf.square(values)

@@ -1,17 +1,18 @@
 """Gradients of embedding tables: one slice per row."""
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import tensorflow as tf
 
-Gradient = tf.Tensor | tf.IndexedSlices | None
+Gradient: TypeAlias = "tf.Tensor | tf.IndexedSlices | None"
 
 
 def sum_duplicate_rows(gradient: Gradient) -> Gradient:
     """Sum the slices that belong to the same row; dense gradients and None pass through.
 
-    A batch repeats popular items, and an optimiser that squares or clips the slices one by one updates their rows wrongly
-    (the square of a sum is not the sum of squares).
+    A batch repeats popular items, and an optimiser that squares or clips the slices one by one updates their
+    rows wrongly (the square of a sum is not the sum of squares).
     """
     if not isinstance(gradient, tf.IndexedSlices):
         return gradient

@@ -15,11 +15,13 @@ _ADAM_BETAS = (0.9, 0.999)
 
 @tf.keras.utils.register_keras_serializable("tf_e2egrec")
 class TaskBalancer(tf.keras.layers.Layer):
-    """Task weights w, their optimiser's slots, and the initial losses: saved with the model, never trained by its optimiser.
+    """Task weights w, their optimiser's slots, and the initial losses: saved with the model, never trained by
+    its optimiser.
 
-    GradNorm (arXiv 1711.02257): with g_i = ||grad_W L_i||, G_i = w_i g_i, r_i = (L_i / L_i(0)) / mean_j (L_j / L_j(0)), minimise
-    ``sum_i |G_i - stop(mean G * r_i ** gamma)|`` over w. Its gradient is ``sign(G_i - target_i) * g_i``, so no second-order
-    derivative is needed. One Adam step per call, then w is clipped and scaled so that it sums to the number of tasks.
+    GradNorm (arXiv 1711.02257): with g_i = ||grad_W L_i||, G_i = w_i g_i, r_i = (L_i / L_i(0)) / mean_j (L_j
+    / L_j(0)), minimise ``sum_i |G_i - stop(mean G * r_i ** gamma)|`` over w. Its gradient is ``sign(G_i -
+    target_i) * g_i``, so no second-order derivative is needed. One Adam step per call, then w is clipped and
+    scaled so that it sums to the number of tasks.
 
     Args:
       tasks: names, in the order of every vector here.
@@ -46,7 +48,9 @@ class TaskBalancer(tf.keras.layers.Layer):
         self.warmup_steps = self._state("warmup_steps", (), "zeros", tf.int64)
         self.priors = self._state("priors", (count,), "ones")
 
-    def _state(self, name: str, shape: tuple[int, ...], initializer: str, dtype: tf.DType = tf.float32) -> tf.Variable:
+    def _state(
+        self, name: str, shape: tuple[int, ...], initializer: str, dtype: tf.DType = tf.float32
+    ) -> tf.Variable:
         # All replicas hold the same value, because what they are updated with was all-reduced.
         return self.add_weight(
             name,
@@ -69,11 +73,17 @@ class TaskBalancer(tf.keras.layers.Layer):
         warming = step <= self.warmup_steps
         self.steps.assign(step)
         share = 1.0 / tf.cast(tf.maximum(step, 1), tf.float32)
-        self.initial_losses.assign(tf.where(warming, self.initial_losses + share * (losses - self.initial_losses), self.initial_losses))
+        self.initial_losses.assign(
+            tf.where(
+                warming, self.initial_losses + share * (losses - self.initial_losses), self.initial_losses
+            )
+        )
         initial = tf.where(self.initial_losses > 0, self.initial_losses, tf.maximum(losses, 1e-12))
         ratio = losses / initial
         inverse_rate = ratio / tf.reduce_mean(ratio)
-        gradient = grad_norm_gradient(self.task_weights, gradient_norms, inverse_rate, self.gamma, self.priors)
+        gradient = grad_norm_gradient(
+            self.task_weights, gradient_norms, inverse_rate, self.gamma, self.priors
+        )
         self.statistics.assign(tf.stack([gradient_norms, inverse_rate, ratio]))
         weights, slots = self._adam_step(gradient, tf.maximum(step - self.warmup_steps, 1))
         usable = ~warming & tf.reduce_all(tf.math.is_finite(gradient))
@@ -87,7 +97,9 @@ class TaskBalancer(tf.keras.layers.Layer):
         v = beta_2 * self.slots[1] + (1 - beta_2) * tf.square(gradient)
         exponent = tf.cast(step, tf.float32)
         corrected_m, corrected_v = m / (1 - beta_1**exponent), v / (1 - beta_2**exponent)
-        return self.task_weights - self.learning_rate * corrected_m / (tf.sqrt(corrected_v) + 1e-8), tf.stack([m, v])
+        return self.task_weights - self.learning_rate * corrected_m / (tf.sqrt(corrected_v) + 1e-8), tf.stack(
+            [m, v]
+        )
 
     def mean_weights(self) -> tf.Tensor:
         """Time average of w since the warm-up, for a rerun with fixed weights; float32 [T]."""
@@ -100,14 +112,20 @@ class TaskBalancer(tf.keras.layers.Layer):
 
 
 def grad_norm_gradient(
-    weights: tf.Tensor, gradient_norms: tf.Tensor, inverse_rate: tf.Tensor, gamma: tf.Tensor | float, priors: tf.Tensor | float = 1.0
+    weights: tf.Tensor,
+    gradient_norms: tf.Tensor,
+    inverse_rate: tf.Tensor,
+    gamma: tf.Tensor | float,
+    priors: tf.Tensor | float = 1.0,
 ) -> tf.Tensor:
-    """d L_grad / d w in closed form: ``sign(w_i g_i - target_i) * g_i`` with ``target_i = mean(w g) * r_i ** gamma`` held constant.
+    """d L_grad / d w in closed form: ``sign(w_i g_i - target_i) * g_i`` with ``target_i = mean(w g) * r_i **
+    gamma`` held constant.
 
     Args:
       weights, gradient_norms, inverse_rate: float32 [T]: w, g, r.
       gamma: the restoring force.
-      priors: float32 [T], the share of the gradient each task should have, relative to their mean; equal shares by default.
+      priors: float32 [T], the share of the gradient each task should have, relative to their mean; equal
+        shares by default.
 
     Returns:
       float32 [T].

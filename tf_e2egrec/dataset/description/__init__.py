@@ -6,4 +6,11 @@ from tf_e2egrec.dataset.description.interaction_log import InteractionLog
 from tf_e2egrec.dataset.description.load import load_description, parse_description
 from tf_e2egrec.dataset.description.swing_spec import SwingSpec
 
-__all__ = ["DatasetDescription", "FeatureSpec", "InteractionLog", "SwingSpec", "load_description", "parse_description"]
+__all__ = [
+    "DatasetDescription",
+    "FeatureSpec",
+    "InteractionLog",
+    "SwingSpec",
+    "load_description",
+    "parse_description",
+]

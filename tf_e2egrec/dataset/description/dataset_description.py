@@ -50,7 +50,7 @@ class DatasetDescription(StrictModel):
         return [value] if isinstance(value, dict) else value
 
     @model_validator(mode="after")
-    def _names_agree(self) -> Self:
+    def _behaviours_are_declared(self) -> Self:
         known = self.behaviour_names
         for key, names in {
             "ranker.reward": [self.ranker.reward],
@@ -59,19 +59,53 @@ class DatasetDescription(StrictModel):
         }.items():
             for name in names:
                 if name not in known:
-                    raise ValueError(f"`{key}` names the behaviour `{name}`, but the logs declare {', '.join(known)}")
+                    raise ValueError(
+                        f"`{key}` names the behaviour `{name}`, but the logs declare {', '.join(known)}"
+                    )
+        return self
+
+    @model_validator(mode="after")
+    def _regime_agrees(self) -> Self:
         if self.graph.regime == "equal" and self.graph.rows:
-            raise ValueError("`graph.rows` cannot be given with `graph.regime: equal`: the graph then sees the ranker's rows")
-        if len(self.domains) > MAX_DOMAINS:
-            raise ValueError(f"there are {len(self.domains)} item domains; at most {MAX_DOMAINS} are possible")
-        for table in self.items:
-            if table.domain not in self.domains:
-                raise ValueError(f"`items.domain` is `{table.domain}`, but the logs have {', '.join(self.domains)}")
+            raise ValueError(
+                "`graph.rows` cannot be given with `graph.regime: equal`: the graph then sees the ranker's rows"
+            )
+        if self.graph.regime == "equal" and any(log.feeds != "both" for log in self.interactions):
+            raise ValueError(
+                "a log with `feeds: graph` or `feeds: ranker` needs `graph.regime: cross-domain`"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _features_agree(self) -> Self:
+        declared = {feature.name: feature for feature in self.context_features}
+        for feature in (
+            feature for log in self.interactions if log.feeds != "graph" for feature in log.context
+        ):
+            if feature.type != declared[feature.name].type:
+                raise ValueError(
+                    f"the context feature `{feature.name}` has two types; give it one in every log"
+                )
         for group in (self.item_features, self.user_features, self.context_features):
             names = [feature.name for feature in group]
             for name in names:
                 if names.count(name) > 1 or (name in _RESERVED):
-                    raise ValueError(f"the feature name `{name}` is {'reserved' if name in _RESERVED else 'used twice'}")
+                    raise ValueError(
+                        f"the feature name `{name}` is {'reserved' if name in _RESERVED else 'used twice'}"
+                    )
+        return self
+
+    @model_validator(mode="after")
+    def _domains_agree(self) -> Self:
+        if len(self.domains) > MAX_DOMAINS:
+            raise ValueError(
+                f"there are {len(self.domains)} item domains; at most {MAX_DOMAINS} are possible"
+            )
+        for table in self.items:
+            if table.domain not in self.domains:
+                raise ValueError(
+                    f"`items.domain` is `{table.domain}`, but the logs have {', '.join(self.domains)}"
+                )
         return self
 
     @model_validator(mode="after")
@@ -79,17 +113,29 @@ class DatasetDescription(StrictModel):
         ranks = [log.time.unit == "rank" for log in self.interactions]
         if any(ranks) != all(ranks):
             raise ValueError("either every log or none has `time.unit: rank`")
+        if all(ranks) and any(log.stay is not None and log.stay.gap_to_next for log in self.interactions):
+            raise ValueError(
+                "`stay.gap_to_next` needs real times: with `time.unit: rank` a gap has no length"
+            )
         if all(ranks) and self.split.by != "user_fraction":
-            raise ValueError("`split.by` must be `user_fraction` where `time.unit` is `rank`: there are no dates to split by")
+            raise ValueError(
+                "`split.by` must be `user_fraction` where `time.unit` is `rank`: there are no dates to split by"
+            )
         if self.graph.snapshots.refresh == "once" and self.split.labels_from is None:
-            raise ValueError("`graph.snapshots.refresh: once` needs `split.labels_from`, the moment where the edge period ends")
+            raise ValueError(
+                "`graph.snapshots.refresh: once` needs `split.labels_from`, the moment where the edge period ends"
+            )
         if self.graph.snapshots.refresh == "once" and self.split.by == "user_fraction" and not all(ranks):
-            raise ValueError("`graph.snapshots.refresh: once` needs `split.by: time`, or logs with `time.unit: rank`")
+            raise ValueError(
+                "`graph.snapshots.refresh: once` needs `split.by: time`, or logs with `time.unit: rank`"
+            )
         return self
 
     @property
     def behaviour_names(self) -> list[str]:
-        """Every behaviour of every log, in order of first mention; the position is the bit in `EventBlock.behaviours`."""
+        """Every behaviour of every log, in order of first mention; the position is the bit in
+        `EventBlock.behaviours`.
+        """
         return list(dict.fromkeys(name for log in self.interactions for name in log.behaviours))
 
     @property
@@ -112,7 +158,9 @@ class DatasetDescription(StrictModel):
         """Context features of the ranker's logs, then the derived ones."""
         declared = {f.name: f for log in self.interactions if log.feeds != "graph" for f in log.context}
         derived = {
-            name: FeatureSpec(name=name, type="categorical" if name in ("hour_of_day", "day_of_week") else "numeric")
+            name: FeatureSpec(
+                name=name, type="categorical" if name in ("hour_of_day", "day_of_week") else "numeric"
+            )
             for name in self.ranker.derived
         }
         return list(declared.values()) + list(derived.values())

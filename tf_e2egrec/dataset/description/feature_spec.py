@@ -15,7 +15,8 @@ class FeatureSpec(StrictModel):
       column: the column it is read from; the name when absent.
       type: `categorical` (a key per value), `numeric` (float32) or `dense` (a float32 vector).
       multivalued: categorical only; the value is a list, or a string to be split at `separator`.
-      separator: what separates the values of a multi-valued string, or the numbers of a dense vector in text files.
+      separator: what separates the values of a multi-valued string, or the numbers of a dense vector in text
+        files.
       max_values: multi-valued only; further values are dropped, and counted.
       dimension: dense only; the vector's length.
       transform: numeric only; `log1p` before standardisation.

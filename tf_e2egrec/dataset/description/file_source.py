@@ -24,7 +24,8 @@ class FileSource(StrictModel):
     """Files of one layout.
 
     Attributes:
-      paths: paths or globs, relative to the data root (the description's folder unless `--data` names another); any file system Beam reaches.
+      paths: paths or globs, relative to the data root (the description's folder unless `--data` names
+        another); any file system Beam reaches.
       format: `parquet`, `csv` or `jsonl`; taken from the first path's ending when absent.
       separator: CSV only; may have several characters.
       encoding: CSV only.
@@ -45,7 +46,9 @@ class FileSource(StrictModel):
     @model_validator(mode="after")
     def _format_is_known(self) -> Self:
         if self.format is None and self._suffix() not in _FORMAT_OF_SUFFIX:
-            raise ValueError(f"the format of `{self.paths[0]}` cannot be told from its ending; set `format` to parquet, csv or jsonl")
+            raise ValueError(
+                f"the format of `{self.paths[0]}` cannot be told from its ending; set `format` to parquet, csv or jsonl"
+            )
         return self
 
     @property

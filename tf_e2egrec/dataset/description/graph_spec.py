@@ -15,8 +15,8 @@ class GraphSpec(StrictModel):
     """The graph's side of the data.
 
     Attributes:
-      regime: `equal` (the graph sees exactly the rows the ranker trains on) or `cross-domain` (it sees more: other domains, other
-        surfaces, users without labels). Every result is reported with it.
+      regime: `equal` (the graph sees exactly the rows the ranker trains on) or `cross-domain` (it sees more:
+        other domains, other surfaces, users without labels). Every result is reported with it.
       rows: filters; all must hold. With `regime: equal` the ranker's filters apply and none may be given.
       positive: behaviours that make a Swing interaction (any of them).
       explicit: behaviours that make a user-item edge, that is, a recent item (any of them).

@@ -35,12 +35,20 @@ class InteractionLog(FileSource):
 
     @model_validator(mode="after")
     def _context_is_not_a_label(self) -> "InteractionLog":
-        post_exposure = {spec.column for spec in self.behaviours.values()} | ({self.stay.column} if self.stay else set())
+        post_exposure = {spec.column for spec in self.behaviours.values()} | (
+            {self.stay.column} if self.stay else set()
+        )
         for feature in self.context:
             if feature.source_column in post_exposure:
                 raise ValueError(
                     f"context feature `{feature.name}` reads column `{feature.source_column}`, which is known only after the exposure"
                 )
             if feature.type == "dense" or feature.multivalued:
-                raise ValueError(f"context feature `{feature.name}` must be numeric or single-valued categorical")
+                raise ValueError(
+                    f"context feature `{feature.name}` must be numeric or single-valued categorical"
+                )
+        names = [feature.name for feature in self.context]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"the feature name `{name}` is used twice")
         return self

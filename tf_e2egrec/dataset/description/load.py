@@ -21,7 +21,8 @@ def load_description(path: str | Path, data_root: str | Path | None = None) -> D
       data_root: where relative data paths start; the file's own folder when absent.
 
     Raises:
-      E2EGRecError: the file is missing, is not YAML, or a key or value is wrong; the message names key, value and choices.
+      E2EGRecError: the file is missing, is not YAML, or a key or value is wrong; the message names key, value
+        and choices.
     """
     path = Path(path)
     try:
@@ -29,7 +30,9 @@ def load_description(path: str | Path, data_root: str | Path | None = None) -> D
     except FileNotFoundError:
         raise E2EGRecError(f"the description file {path} does not exist; check the path") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise E2EGRecError(f"the description file {path} cannot be read ({error}); it must be a UTF-8 text file") from None
+        raise E2EGRecError(
+            f"the description file {path} cannot be read ({error}); it must be a UTF-8 text file"
+        ) from None
     description = parse_description(text, str(path))
     return description.with_data_root(str(data_root) if data_root is not None else str(path.resolve().parent))
 
@@ -43,7 +46,9 @@ def parse_description(text: str, origin: str) -> DatasetDescription:
         where = f" near line {mark.line + 1}" if mark else ""
         raise E2EGRecError(f"{origin} is not valid YAML{where}: {getattr(error, 'problem', error)}") from None
     if not isinstance(content, dict):
-        raise E2EGRecError(f"{origin} must be a mapping with the keys {', '.join(DatasetDescription.model_fields)}")
+        raise E2EGRecError(
+            f"{origin} must be a mapping with the keys {', '.join(DatasetDescription.model_fields)}"
+        )
     try:
         return DatasetDescription.model_validate(content)
     except pydantic.ValidationError as error:

@@ -11,7 +11,8 @@ class NegativeSpec(StrictModel):
     """Negatives are drawn from the events of a trailing window, never an item the user has engaged with.
 
     Attributes:
-      sampler: `popularity` (an event of the window at random: popular items more often) or `uniform` (a distinct item of the window).
+      sampler: `popularity` (an event of the window at random: popular items more often) or `uniform` (a
+        distinct item of the window).
       per_positive: negatives per positive.
       window: how far back the window reaches (`6h`, `2d`, `all`; a fraction for `unit: rank`).
       every: the pool is renewed this often; the window ends strictly before the renewal.

@@ -18,8 +18,8 @@ class RankerSpec(StrictModel):
       reward: the behaviour that is the reward label.
       rows: filters; all must hold.
       negatives: the sampler for logs of positives; absent where the log holds exposures.
-      derived: features computed by the pipeline: `hour_of_day`, `day_of_week` (UTC), `item_age` (log1p of hours since the item first
-        appeared in the log), `recent_count` (log1p of the number of recent items).
+      derived: features computed by the pipeline: `hour_of_day`, `day_of_week` (UTC), `item_age` (log1p of
+        hours since the item first appeared in the log), `recent_count` (log1p of the number of recent items).
     """
 
     reward: str

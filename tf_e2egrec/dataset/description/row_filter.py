@@ -25,9 +25,16 @@ class RowFilter(StrictModel):
 
     @model_validator(mode="after")
     def _one_form(self) -> Self:
-        forms = [self.column is not None, self.users_share is not None, self.items_share is not None, self.domain is not None]
+        forms = [
+            self.column is not None,
+            self.users_share is not None,
+            self.items_share is not None,
+            self.domain is not None,
+        ]
         if sum(forms) != 1:
-            raise ValueError("a row filter has exactly one of the forms {column, in}, {users_share}, {items_share}, {domain}")
+            raise ValueError(
+                "a row filter has exactly one of the forms {column, in}, {users_share}, {items_share}, {domain}"
+            )
         if (self.column is None) != (self.in_ is None):
             raise ValueError("a row filter on a column needs both `column` and `in`")
         return self

@@ -6,13 +6,14 @@ from tf_e2egrec.dataset.description.strict_model import StrictModel
 
 
 class SamplingSpec(StrictModel):
-    """P(v | u) proportional to w_uv ** beta, without replacement (E2E-GRec, importance-based subgraph sampling).
+    """P(v | u) proportional to w_uv ** beta, without replacement (E2E-GRec, importance-based subgraph
+    sampling).
 
     Attributes:
       fanout: neighbours per candidate.
       recent_fanout: neighbours per recent item; 0 leaves recent items without neighbours.
-      evaluation_fanout: neighbours per candidate in validation, test and serving, where the heaviest are taken, not sampled; `fanout`
-        when absent.
+      evaluation_fanout: neighbours per candidate in validation, test and serving, where the heaviest are
+        taken, not sampled; `fanout` when absent.
       beta: exponent of the edge weight; 0 is uniform.
       top: the `top` heaviest neighbours are what is sampled from.
     """

@@ -15,9 +15,10 @@ class SplitSpec(StrictModel):
 
     Attributes:
       by: `time` or `user_fraction`.
-      labels_from: rows before it only feed the graph (a date or time with `by: time`, else a fraction of the user's rows).
-      train_until, valid_until, test_until: exclusive ends. With `by: user_fraction` these are fractions of the user's rows, such as
-        0.8 and 0.9; `test_until` may be left out.
+      labels_from: rows before it only feed the graph (a date or time with `by: time`, else a fraction of the
+        user's rows).
+      train_until, valid_until, test_until: exclusive ends. With `by: user_fraction` these are fractions of
+        the user's rows, such as 0.8 and 0.9; `test_until` may be left out.
     """
 
     by: Literal["time", "user_fraction"]
@@ -28,11 +29,15 @@ class SplitSpec(StrictModel):
 
     @model_validator(mode="after")
     def _bounds_fit(self) -> Self:
-        bounds = {name: getattr(self, name) for name in ("labels_from", "train_until", "valid_until", "test_until")}
+        bounds = {
+            name: getattr(self, name) for name in ("labels_from", "train_until", "valid_until", "test_until")
+        }
         present = {name: value for name, value in bounds.items() if value is not None}
         for name, value in present.items():
             if self.by == "time" and not isinstance(value, datetime.date):
-                raise ValueError(f"`{name}` must be a date or a time such as 2024-05-01 or 2024-05-01T06:00:00Z. Received: {value}")
+                raise ValueError(
+                    f"`{name}` must be a date or a time such as 2024-05-01 or 2024-05-01T06:00:00Z. Received: {value}"
+                )
             if self.by == "user_fraction" and (isinstance(value, datetime.date) or not 0 <= value <= 1):
                 raise ValueError(f"`{name}` must be a fraction between 0 and 1. Received: {value}")
         order = [moment_to_ms(value) for value in present.values()]
@@ -48,5 +53,7 @@ def moment_to_ms(moment: Moment | float) -> float:
             moment = moment.replace(tzinfo=datetime.UTC)
         return moment.timestamp() * 1000.0
     if isinstance(moment, datetime.date):
-        return datetime.datetime(moment.year, moment.month, moment.day, tzinfo=datetime.UTC).timestamp() * 1000.0
+        return (
+            datetime.datetime(moment.year, moment.month, moment.day, tzinfo=datetime.UTC).timestamp() * 1000.0
+        )
     return float(moment)

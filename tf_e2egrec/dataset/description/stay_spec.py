@@ -15,7 +15,8 @@ class StaySpec(StrictModel):
 
     Attributes:
       column, unit: the column and its unit.
-      gap_to_next: derive the label as the time to the next event of the same user and `session`; the last event has none.
+      gap_to_next: derive the label as the time to the next event of the same user and `session`; the last
+        event has none.
       session: the session column (only with `gap_to_next`; without it any next event of the user counts).
       drop_exactly: seconds; gaps of exactly this length are artefacts of the logging and become missing.
       maximum: seconds; longer stays are cut to it.

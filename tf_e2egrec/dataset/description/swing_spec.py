@@ -16,7 +16,8 @@ class SwingSpec(StrictModel):
       preset: `pai` (alpha1=5, alpha2=1, beta=0.3), `paper` (0, 1, 0.5) or `seed` (beta=0, alpha2=1).
       alpha1, alpha2, beta: override the preset's values.
       top: neighbours kept per item, ties broken by item key.
-      min_behaviours, max_behaviours: a user below the minimum is dropped, one above the maximum keeps the most recent items.
+      min_behaviours, max_behaviours: a user below the minimum is dropped, one above the maximum keeps the
+        most recent items.
       max_users_per_item: anchor cap; a seeded uniform sample of the users of a hotter item.
       normalise: also divide each item's scores by their maximum.
     """
@@ -34,9 +35,13 @@ class SwingSpec(StrictModel):
     @model_validator(mode="after")
     def _beta_is_not_negative(self) -> Self:
         if self.beta is not None and self.beta < 0:
-            raise ValueError(f"`beta` is {self.beta}: a negative beta would weigh very active users up; use 0 or more")
+            raise ValueError(
+                f"`beta` is {self.beta}: a negative beta would weigh very active users up; use 0 or more"
+            )
         if self.min_behaviours > self.max_behaviours:
-            raise ValueError(f"`min_behaviours` ({self.min_behaviours}) is larger than `max_behaviours` ({self.max_behaviours})")
+            raise ValueError(
+                f"`min_behaviours` ({self.min_behaviours}) is larger than `max_behaviours` ({self.max_behaviours})"
+            )
         return self
 
     @property

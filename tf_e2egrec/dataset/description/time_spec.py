@@ -12,8 +12,8 @@ class TimeSpec(StrictModel):
 
     Attributes:
       column: the column.
-      unit: `s`, `ms`, `us`, `ns` since the epoch (UTC), `iso` (ISO 8601 text or a timestamp column), or `rank`: only the order
-        within each user is known (see docs/design.md, "Time").
+      unit: `s`, `ms`, `us`, `ns` since the epoch (UTC), `iso` (ISO 8601 text or a timestamp column), or
+        `rank`: only the order within each user is known (see docs/design.md, "Time").
     """
 
     column: str

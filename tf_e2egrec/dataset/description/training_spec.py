@@ -15,10 +15,12 @@ class TrainingSpec(StrictModel):
       epochs: passes over the training impressions; the epoch with the best validation AUC is kept.
       patience: stop after this many epochs without a better validation AUC.
       batch_size: impressions per step.
-      order: `shuffle` (by shards and within a buffer) or `time` (one pass in time order suits data that moves fast).
+      order: `shuffle` (by shards and within a buffer) or `time` (one pass in time order suits data that moves
+        fast).
       learning_rate, embedding_learning_rate: of the dense weights and of the embedding tables.
       min_count: items and users seen less often in the training period share the unknown row.
-      ssl_prior: the self-supervised task's share of the gradient relative to the ranking task's, under GradNorm.
+      ssl_prior: the self-supervised task's share of the gradient relative to the ranking task's, under
+        GradNorm.
       ssl_weight: its weight where task weights are fixed (R4).
       gradnorm_gamma, gradnorm_learning_rate, gradnorm_warmup_steps: see `GradNorm`.
     """

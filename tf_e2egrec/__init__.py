@@ -7,7 +7,8 @@ import importlib
 import os
 from typing import Any
 
-# TF-GNN and TensorFlow Recommenders are written for Keras 2; TensorFlow reads this when `tf.keras` is first touched.
+# TF-GNN and TensorFlow Recommenders are written for Keras 2; TensorFlow reads this when `tf.keras` is first
+# touched.
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 
 __version__ = "0.1.0"

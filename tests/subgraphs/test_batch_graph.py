@@ -1,24 +1,37 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from tf_e2egrec.subgraphs.graph_schema import READOUT
 
 from tests.toy_data import toy_batch, toy_items, toy_record, toy_records
+from tf_e2egrec.subgraphs.graph_schema import READOUT
 
 
 def edges_by_impression(graph):
-    """For each impression: candidate key, recent keys in order, and (seed key -> {neighbour key: share}) read back from the batch graph."""
+    """For each impression: candidate key, recent keys in order, and (seed key -> {neighbour key: share}) read
+    back from the batch graph.
+    """
     ids = graph.node_sets["item"]["#id"].numpy()
     seed_key = ids[graph.node_sets["seed"]["item"].numpy()]
     swing, recent = graph.edge_sets["swing"], graph.edge_sets["recent"]
     candidate = graph.edge_sets[f"{READOUT}/candidate"].adjacency.source.numpy()
     neighbours = [{} for _ in seed_key]
-    for s, t, w in zip(swing.adjacency.source.numpy(), swing.adjacency.target.numpy(), swing["propagation_weight"].numpy(), strict=True):
+    for s, t, w in zip(
+        swing.adjacency.source.numpy(),
+        swing.adjacency.target.numpy(),
+        swing["propagation_weight"].numpy(),
+        strict=True,
+    ):
         neighbours[t][int(ids[s])] = pytest.approx(float(w))
     result = []
     for row, seed in enumerate(candidate):
-        mine = [s for s, u in zip(recent.adjacency.source.numpy(), recent.adjacency.target.numpy(), strict=True) if u == row]
-        result.append((int(seed_key[seed]), [int(seed_key[s]) for s in mine], [neighbours[s] for s in [seed, *mine]]))
+        mine = [
+            s
+            for s, u in zip(recent.adjacency.source.numpy(), recent.adjacency.target.numpy(), strict=True)
+            if u == row
+        ]
+        result.append(
+            (int(seed_key[seed]), [int(seed_key[s]) for s in mine], [neighbours[s] for s in [seed, *mine]])
+        )
     return result
 
 
@@ -34,11 +47,16 @@ def test_compaction_keeps_every_impressions_subgraph():
         expected = [{} for _ in range(1 + count)]
         swing = record.edge_sets["swing"]
         for s, t, w in zip(
-            swing.adjacency.source.numpy(), swing.adjacency.target.numpy(), swing["propagation_weight"].numpy(), strict=True
+            swing.adjacency.source.numpy(),
+            swing.adjacency.target.numpy(),
+            swing["propagation_weight"].numpy(),
+            strict=True,
         ):
             expected[t][int(ids[s])] = float(w)
         assert neighbours == expected
-    np.testing.assert_array_equal(labels["reward"], [r.node_sets[READOUT]["reward"].numpy()[0] for r in records])
+    np.testing.assert_array_equal(
+        labels["reward"], [r.node_sets[READOUT]["reward"].numpy()[0] for r in records]
+    )
 
 
 def test_items_are_distinct_and_carry_their_features():

@@ -36,11 +36,17 @@ LAYOUT = RecordLayout.from_description(DESCRIPTION)
 def random_batch(n: int, seed: int = 0) -> SubgraphBatch:
     rng = np.random.default_rng(seed)
     keys = np.r_[np.arange(40), (1 << 58) + np.arange(10), (3 << 59) + np.arange(10)].astype(np.int64)
-    table = NeighbourTable.from_edges(rng.choice(keys, 300), rng.choice(keys[:30], 300), rng.random(300, dtype=np.float32))
-    sample = NeighbourSample.concatenate([sample_neighbours(table, keys, 8), sample_neighbours(table, keys, 3)])
+    table = NeighbourTable.from_edges(
+        rng.choice(keys, 300), rng.choice(keys[:30], 300), rng.random(300, dtype=np.float32)
+    )
+    sample = NeighbourSample.concatenate(
+        [sample_neighbours(table, keys, 8), sample_neighbours(table, keys, 3)]
+    )
     histories = [rng.choice(len(keys), size=rng.integers(0, 6), replace=False) for _ in range(max(n // 2, 1))]
     history = rng.integers(0, len(histories), n)
-    candidate = np.array([rng.choice(np.setdiff1d(np.arange(len(keys)), histories[h])) for h in history], np.int64)
+    candidate = np.array(
+        [rng.choice(np.setdiff1d(np.arange(len(keys)), histories[h])) for h in history], np.int64
+    )
     recent = np.concatenate([np.zeros(0, np.int64), *histories]).astype(np.int64)
     counts = sample.counts
     rows = np.where(counts[candidate] > 0, candidate, -1)
@@ -68,7 +74,9 @@ def expected_graph(batch: SubgraphBatch, i: int) -> dict[str, np.ndarray]:
             target.append(node)
             edges.append(edge)
     recents = history.stop - history.start
-    one = {f"nodes/{name}.#size": [1] for name in NODE_SETS} | {f"edges/{name}.#size": [1] for name in EDGE_SETS}
+    one = {f"nodes/{name}.#size": [1] for name in NODE_SETS} | {
+        f"edges/{name}.#size": [1] for name in EDGE_SETS
+    }
     ends = {f"edges/{name}.#{end}": [0] for name in EDGE_SETS for end in ("source", "target")}
     readout = {f"nodes/_readout.{name}": values[i : i + 1] for name, values in batch.readout.items()}
     special = {
@@ -82,8 +90,7 @@ def expected_graph(batch: SubgraphBatch, i: int) -> dict[str, np.ndarray]:
 
 
 def write(batch: SubgraphBatch, path) -> None:
-    chunks, _ = encode_subgraphs(batch, LAYOUT)
-    path.write_bytes(b"".join(chunk.tobytes() for chunk in chunks))
+    path.write_bytes(b"".join(chunk.tobytes() for chunk, _ in encode_subgraphs(batch, LAYOUT)))
 
 
 @pytest.mark.parametrize("n", [1, 200])
@@ -92,7 +99,9 @@ def test_records_hold_what_the_table_says(tmp_path, n):
 
     batch = random_batch(n)
     write(batch, tmp_path / "x.tfrecord")
-    records = [record.numpy() for record in tf.data.TFRecordDataset(str(tmp_path / "x.tfrecord"))]  # checks both checksums
+    records = [
+        record.numpy() for record in tf.data.TFRecordDataset(str(tmp_path / "x.tfrecord"))
+    ]  # checks both checksums
     assert len(records) == n
     for i, record in enumerate(records):
         example = tf.train.Example.FromString(record)
@@ -100,21 +109,23 @@ def test_records_hold_what_the_table_says(tmp_path, n):
         assert set(example.features.feature) == set(expected)
         for key, feature in example.features.feature.items():
             found = feature.float_list.value if feature.HasField("float_list") else feature.int64_list.value
-            np.testing.assert_array_equal(np.asarray(found, np.asarray(expected[key]).dtype), expected[key], err_msg=f"{i} {key}")
-        assert example.SerializeToString(deterministic=True) == record  # canonical: keys in order, lists packed
+            np.testing.assert_array_equal(
+                np.asarray(found, np.asarray(expected[key]).dtype), expected[key], err_msg=f"{i} {key}"
+            )
+        assert (
+            example.SerializeToString(deterministic=True) == record
+        )  # canonical: keys in order, lists packed
 
 
 def test_edge_counts_and_bounds():
     batch = random_batch(300, seed=1)
-    _, edges = encode_subgraphs(batch, LAYOUT)
+    edges = np.concatenate([edges for _, edges in encode_subgraphs(batch, LAYOUT)])
     assert edges.tolist() == [len(expected_graph(batch, i)["edges/swing.#source"]) for i in range(300)]
     assert (batch.node_and_edge_bounds()[1] == edges).all()
 
 
 def test_an_empty_batch_is_an_empty_file():
-    chunks, edges = encode_subgraphs(random_batch(0), LAYOUT)
-    assert sum(map(len, chunks)) == 0
-    assert len(edges) == 0
+    assert list(encode_subgraphs(random_batch(0), LAYOUT)) == []
 
 
 def test_tfgnn_parses_the_records(tmp_path):
@@ -124,7 +135,9 @@ def test_tfgnn_parses_the_records(tmp_path):
     schema = tfgnn.GraphSchema()
     for feature in subgraph_features(DESCRIPTION):
         sets = schema.edge_sets if feature.is_edge else schema.node_sets
-        sets[feature.set_name].features[feature.name].dtype = {"int64": tf.int64, "float32": tf.float32}[feature.dtype].as_datatype_enum
+        sets[feature.set_name].features[feature.name].dtype = {"int64": tf.int64, "float32": tf.float32}[
+            feature.dtype
+        ].as_datatype_enum
     for name, (source, target) in EDGE_SETS.items():
         schema.edge_sets[name].source, schema.edge_sets[name].target = source, target
     spec = tfgnn.create_graph_spec_from_schema_pb(schema)
@@ -133,10 +146,15 @@ def test_tfgnn_parses_the_records(tmp_path):
     records = tf.stack(list(tf.data.TFRecordDataset(str(tmp_path / "x.tfrecord"))))
     graph = tfgnn.parse_example(spec, records).merge_batch_to_components()
     expected = [expected_graph(batch, i) for i in range(50)]
-    np.testing.assert_array_equal(graph.node_sets["item"]["#id"], np.concatenate([e["nodes/item.#id"] for e in expected]))
-    np.testing.assert_array_equal(graph.edge_sets["swing"]["weight"], np.concatenate([e["edges/swing.weight"] for e in expected]))
-    np.testing.assert_array_equal(graph.node_sets["_readout"]["impression_id"], batch.readout["impression_id"])
+    np.testing.assert_array_equal(
+        graph.node_sets["item"]["#id"], np.concatenate([e["nodes/item.#id"] for e in expected])
+    )
+    np.testing.assert_array_equal(
+        graph.edge_sets["swing"]["weight"], np.concatenate([e["edges/swing.weight"] for e in expected])
+    )
+    np.testing.assert_array_equal(
+        graph.node_sets["_readout"]["impression_id"], batch.readout["impression_id"]
+    )
     np.testing.assert_array_equal(graph.node_sets["_readout"]["device"], batch.readout["device"])
     candidates = tfgnn.structured_readout(graph, "candidate", feature_name="#id")
     np.testing.assert_array_equal(candidates, batch.candidate)
-

@@ -6,8 +6,9 @@ from typing import Annotated
 import typer
 
 from tf_e2egrec.cli.console import announce, console
+from tf_e2egrec.cli.current import require_current_subgraphs
 from tf_e2egrec.cli.options import Data, Dataset, Force, Models, Out, Run, Seeds, model_names, open_run
-from tf_e2egrec.dataset.artefact import Manifest
+from tf_e2egrec.dataset.artefact import Manifest, StaleArtefactError, read_manifest
 from tf_e2egrec.dataset.description import DatasetDescription
 from tf_e2egrec.stages.run_directory import RunDirectory
 
@@ -23,7 +24,7 @@ def train(
     """Train models on the subgraphs of RUN_DIR."""
     description, run = open_run(dataset, out, data)
     names = model_names(models, description)
-    train_all(description, run, checked_subgraphs(description, run), names, seeds, force)
+    train_all(description, run, require_current_subgraphs(description, run), names, seeds, force)
 
 
 def evaluate(run_dir: Run) -> None:
@@ -47,13 +48,6 @@ def export(
 ) -> None:
     """Export a trained model for TensorFlow Serving, with a warm-up file."""
     export_run(RunDirectory(run_dir), model, seed, to, version)
-
-
-def checked_subgraphs(description: DatasetDescription, run: RunDirectory) -> Manifest:
-    """The manifest of RUN_DIR/subgraphs, refused where it was made by another description or from other data."""
-    from beam_pipelines.subgraphs import require_current_subgraphs
-
-    return require_current_subgraphs(description, run.graph, run.subgraphs)
 
 
 def train_all(
@@ -109,10 +103,7 @@ def export_run(
 
 
 def _is_current(directory: Path, fingerprint: str) -> bool:
-    from tf_e2egrec.dataset.artefact import read_manifest
-    from tf_e2egrec.errors import E2EGRecError
-
     try:
         return read_manifest(directory, "train", "e2egrec train").fingerprint == fingerprint
-    except E2EGRecError:
+    except StaleArtefactError:
         return False

@@ -1,16 +1,17 @@
 """The command that runs the whole main job."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
 from tf_e2egrec.cli.console import console
+from tf_e2egrec.cli.current import require_current_graph, require_current_subgraphs
 from tf_e2egrec.cli.data_commands import make_graph, make_subgraphs
 from tf_e2egrec.cli.model_commands import evaluate_run, export_run, train_all
 from tf_e2egrec.cli.options import Data, Dataset, Force, Models, Out, Seeds, model_names, open_run
-from tf_e2egrec.dataset.artefact import Manifest
+from tf_e2egrec.dataset.artefact import Manifest, StaleArtefactError
 from tf_e2egrec.dataset.description import DatasetDescription
-from tf_e2egrec.errors import E2EGRecError
 from tf_e2egrec.stages.run_directory import RunDirectory
 
 
@@ -45,23 +46,21 @@ def run(
 
 def _up_to_date_subgraphs(description: DatasetDescription, directory: RunDirectory, force: bool) -> Manifest:
     """Make what is missing or out of date of graph and subgraphs."""
-    from beam_pipelines.subgraphs import require_current_subgraphs
-    from beam_pipelines.swing import require_current_graph
-
-    try:
-        if force:
-            raise E2EGRecError("forced")
-        require_current_graph(description, directory.graph)
-        console.print(f"swing  {directory.graph} is up to date (--force makes it again)", soft_wrap=True)
-    except E2EGRecError:
+    if force or not _is_current(require_current_graph, description, directory):
         make_graph(description, directory)
-    try:
-        if force:
-            raise E2EGRecError("forced")
-        manifest = require_current_subgraphs(description, directory.graph, directory.subgraphs)
-        console.print(
-            f"subgraphs  {directory.subgraphs} is up to date (--force makes it again)", soft_wrap=True
-        )
-        return manifest
-    except E2EGRecError:
+    else:
+        console.print(f"swing  {directory.graph} is up to date (--force makes it again)", soft_wrap=True)
+    if force or not _is_current(require_current_subgraphs, description, directory):
         return make_subgraphs(description, directory)
+    console.print(f"subgraphs  {directory.subgraphs} is up to date (--force makes it again)", soft_wrap=True)
+    return require_current_subgraphs(description, directory)
+
+
+def _is_current(
+    require: Callable[[DatasetDescription, RunDirectory], Manifest], description: DatasetDescription, run: RunDirectory
+) -> bool:
+    try:
+        require(description, run)
+    except StaleArtefactError:
+        return False
+    return True

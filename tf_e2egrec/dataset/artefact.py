@@ -17,6 +17,10 @@ MANIFEST = "manifest.json"
 FORMAT_VERSION = 1
 
 
+class StaleArtefactError(E2EGRecError):
+    """An artefact is missing, damaged, or was made from something else: the stage that makes it mends it."""
+
+
 class Manifest(BaseModel):
     """What an artefact directory holds and what made it.
 
@@ -65,17 +69,17 @@ def read_manifest(directory: Path, stage: str, made_by: str) -> Manifest:
       made_by: the command that makes it, for the message.
 
     Raises:
-      E2EGRecError: there is no artefact, it is of another stage, or of another format version.
+      StaleArtefactError: there is no artefact, it is of another stage, or of another format version.
     """
     path = Path(directory) / MANIFEST
     try:
         manifest = Manifest.model_validate_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise E2EGRecError(f"{directory} holds no finished {stage} output; run `{made_by}` first") from None
+        raise StaleArtefactError(f"{directory} holds no finished {stage} output; run `{made_by}` first") from None
     except (ValidationError, UnicodeDecodeError):
-        raise E2EGRecError(f"{path} is damaged; run `{made_by}` again") from None
+        raise StaleArtefactError(f"{path} is damaged; run `{made_by}` again") from None
     if manifest.stage != stage or manifest.format_version != FORMAT_VERSION:
-        raise E2EGRecError(
+        raise StaleArtefactError(
             f"{directory} was made by stage `{manifest.stage}` in format {manifest.format_version}, not `{stage}` in format "
             f"{FORMAT_VERSION}; run `{made_by}` again"
         )
@@ -85,7 +89,7 @@ def read_manifest(directory: Path, stage: str, made_by: str) -> Manifest:
 def require_match(manifest: Manifest, expected: str, directory: Path, made_by: str) -> None:
     """Refuse an artefact whose fingerprint is not the expected one."""
     if manifest.fingerprint != expected:
-        raise E2EGRecError(
+        raise StaleArtefactError(
             f"{directory} was made from other data or another configuration (fingerprint {manifest.fingerprint}, expected {expected}); "
             f"run `{made_by}` again, or choose another --out"
         )

@@ -19,8 +19,8 @@ def assemble_users(
 ) -> EventBlock:
     """Put the rows of whole users in order and derive what needs a user's other rows.
 
-    Exact duplicates (equal in every column) are removed, ranks become pseudo-time, gaps to the next event become stay labels, and rows
-    without a role are dropped.
+    Exact duplicates (equal in every column) are removed, ranks become pseudo-time, gaps to the next event
+    become stay labels, and rows without a role are dropped.
 
     Args:
       blocks: what `canonicalise` returned; every row of a user must be among them.
@@ -68,7 +68,7 @@ def _distinct(events: EventBlock, counters: dict[str, int] | None) -> EventBlock
 
 
 def _with_gaps(events: EventBlock, description: DatasetDescription) -> np.ndarray:
-    """`stay` with the gap to the next event of the same user and session where the log asks for it; float32 seconds [n]."""
+    """`stay`, float32 seconds [n], with the gap to the next event of the session where a log asks for it."""
     in_session = np.flatnonzero(events.session != MISSING_KEY)
     user, session = events.user[in_session], events.session[in_session]
     order = np.lexsort((session, user))  # stable: rows of a session stay in order of time
@@ -88,6 +88,7 @@ def _with_gaps(events: EventBlock, description: DatasetDescription) -> np.ndarra
         gap = gap_ms[is_log]
         if spec.drop_exactly is not None:
             gap[np.abs(gap - spec.drop_exactly * 1000) <= _SAME_GAP_MS] = np.nan
-        stay[rows[is_log]] = np.minimum(gap / 1000, spec.maximum)
-    stay[(events.role & RANKER_ROW) == 0] = np.nan
+        # Other rows keep no label: of the graph's users, not every row that ends a gap is there.
+        labelled = (events.role[rows[is_log]] & RANKER_ROW) > 0
+        stay[rows[is_log][labelled]] = np.minimum(gap[labelled] / 1000, spec.maximum)
     return stay

@@ -5,14 +5,15 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
-from tf_e2egrec.dataset.column_values import is_text, numbers_from_column, where_happened
+from tf_e2egrec.dataset.column_values import numbers_from_column, where_happened
 from tf_e2egrec.dataset.description.dataset_description import DatasetDescription
 from tf_e2egrec.dataset.description.feature_spec import FeatureSpec
 from tf_e2egrec.dataset.description.interaction_log import InteractionLog
 from tf_e2egrec.dataset.description.stay_spec import SECONDS_PER_UNIT
+from tf_e2egrec.dataset.description.time_spec import TimeSpec
 from tf_e2egrec.dataset.events import GRAPH_ROW, RANKER_ROW, EventBlock
 from tf_e2egrec.dataset.ids import KEY_BITS, MAX_DOMAINS, MISSING_KEY, domain_keys, keys_from_column
-from tf_e2egrec.dataset.read_report import MAX_EXAMPLES, ReadReport
+from tf_e2egrec.dataset.read_report import MAX_EXAMPLES, USER_IDS, ReadReport, item_ids
 from tf_e2egrec.dataset.row_selection import filters_of, row_roles
 from tf_e2egrec.dataset.time_axis import milliseconds_from_column
 from tf_e2egrec.errors import E2EGRecError
@@ -21,7 +22,7 @@ MAX_BEHAVIOURS = 32  # bits of `EventBlock.behaviours`
 
 
 def columns_of_log(log: InteractionLog, log_index: int, description: DatasetDescription) -> dict[str, str]:
-    """The columns a log must have: column -> the description's key that names it (the first, if several do)."""
+    """The columns a log must have: column -> the first key of the description that names it."""
     here = f"interactions.{log_index}"
     named = [(log.user, f"{here}.user"), (log.item, f"{here}.item"), (log.time.column, f"{here}.time.column")]
     named += [
@@ -48,7 +49,8 @@ def logged_context(description: DatasetDescription) -> list[FeatureSpec]:
 def gap_log_number(log_index: int, description: DatasetDescription) -> int | None:
     """The log's position among those whose stay label is the gap to the next event; None for other logs.
 
-    Session keys carry it in the bits above `KEY_BITS`, as item keys carry their domain: sessions of two logs never meet.
+    Session keys carry it in the bits above `KEY_BITS`, as item keys carry their domain: sessions of two logs
+    never meet.
     """
     gaps = [
         i
@@ -65,9 +67,10 @@ def canonicalise(
 ) -> EventBlock:
     """Turn rows of a log into events.
 
-    Rows with a missing id, an unreadable time, or a negative or unreadable number are left out and counted. Counters:
-    `interactions.<i>/rows_read`, `interactions.<i>/bad_rows`, `interactions.<i>/bad_rows/<column>`, `filtered_rows` (used neither by
-    the ranker nor by the graph), `ranker_rows`, `reward_rows` (ranker rows with the reward), `graph_rows`, `graph_positive_rows`.
+    Rows with a missing id, an unreadable time, or a negative or unreadable number are left out and counted.
+    Counters: `interactions.<i>/rows_read`, `interactions.<i>/bad_rows`, `interactions.<i>/bad_rows/<column>`,
+    `filtered_rows` (used neither by the ranker nor by the graph), `ranker_rows`, `reward_rows` (ranker rows
+    with the reward), `graph_rows`, `graph_positive_rows`.
 
     Args:
       table: rows with the columns of `columns_of_log`, one chunk each.
@@ -77,16 +80,17 @@ def canonicalise(
       report: receives counters, examples of bad values, and the kinds of ids.
 
     Returns:
-      The good rows that have a role, in the order of the table, and with `stay.gap_to_next` also rows without a role that end a gap
-      (`assemble_users` removes them). `stay` is still NaN for such logs, and `time` still the rank for `unit: rank`.
+      The good rows that have a role, in the order of the table, and with `stay.gap_to_next` also rows without
+      a role that end a gap (`assemble_users` removes them). `stay` is still NaN for such logs, and `time`
+      still the rank for `unit: rank`.
 
     Raises:
       E2EGRecError: a column's type does not fit, or the unit of time is wrong.
     """
     rows = _Rows(table, report)
-    user = rows.keys(log.user, "user ids")
-    item = rows.keys(log.item, f"item ids of domain `{log.domain}`")
-    time = milliseconds_from_column(rows.array(log.time.column), log.time.unit, log.time.column)
+    user = rows.keys(log.user, USER_IDS)
+    item = rows.keys(log.item, item_ids(log.domain))
+    time = _times(rows, log.time)
     rows.reject(log.user, user == MISSING_KEY)
     rows.reject(log.item, item == MISSING_KEY)
     rows.reject(log.time.column, time < 0)
@@ -126,13 +130,12 @@ class _Rows:
 
     def keys(self, column: str, what: str) -> np.ndarray:
         """Keys of an id or category column; notes whether they come from integers or from text."""
-        if not pa.types.is_null(self.table.schema.field(column).type) and len(self):
-            kind = "text" if is_text(self.table.schema.field(column).type) else "integers"
-            self.report.add_kind(what, kind, f"`{self.report.origin}` (column `{column}`)")
+        if len(self):
+            self.report.add_kind(what, column, self.table.schema.field(column).type)
         return keys_from_column(self.array(column), column)
 
     def numbers(self, column: str, can_be_negative: bool) -> np.ndarray:
-        """Numbers with NaN where there is none; rows with other text, or that may not be negative and are, become bad."""
+        """Numbers, NaN where there is none; other text and forbidden negative numbers make a row bad."""
         values, unreadable = numbers_from_column(self.array(column), column)
         self.reject(column, unreadable if can_be_negative else unreadable | (values < 0))
         return values
@@ -158,6 +161,13 @@ class _Rows:
         distinct = self.array(column).filter(pa.array(bad)).unique().slice(0, 100)
         texts = ["missing" if value is None or value == "" else str(value) for value in distinct.to_pylist()]
         return iter(sorted(texts)[:MAX_EXAMPLES])
+
+
+def _times(rows: _Rows, spec: TimeSpec) -> np.ndarray:
+    """int64 [n]; negative where the time is missing or unreadable."""
+    if pa.types.is_null(rows.table.schema.field(spec.column).type):
+        return np.full(len(rows), -1, np.int64)
+    return milliseconds_from_column(rows.array(spec.column), spec.unit, spec.column)
 
 
 def _behaviour_bits(rows: _Rows, log: InteractionLog, description: DatasetDescription) -> np.ndarray:
@@ -192,7 +202,10 @@ def _durations(rows: _Rows, log: InteractionLog) -> tuple[np.ndarray, np.ndarray
 
 
 def _session_keys(rows: _Rows, log: InteractionLog, gap_log: int | None) -> np.ndarray:
-    """int64 [n]; -1 where the log needs no sessions, or the row names none. Without a session column the log is one session."""
+    """int64 [n], -1 where the log needs no sessions or the row names none.
+
+    Without a session column, a user's rows of the log are one session.
+    """
     if gap_log is None or log.stay is None:
         return np.full(len(rows), MISSING_KEY, np.int64)
     if log.stay.session is None:

@@ -42,6 +42,12 @@ class EventBlock:
         """Number of rows."""
         return len(self.user)
 
+    @property
+    def bytes_per_row(self) -> int:
+        """Size of a row in memory, and about that in packed form."""
+        columns = [getattr(self, name) for name in _COLUMNS]
+        return sum(column.itemsize for column in [*columns, *self.context.values()])
+
     def take(self, rows: np.ndarray) -> "EventBlock":
         """The rows selected by an index or boolean array, in that order."""
         return EventBlock(

@@ -22,7 +22,8 @@ def feature_values(column: pa.Array, feature: FeatureSpec, report: ReadReport, p
       prefix: of the counters.
 
     Returns:
-      categorical: int64 [n], or [n, max_values] padded with -1, without repeating a value; numeric: float32 [n], NaN where missing;
+      categorical: int64 [n], or [n, max_values] padded with -1, without repeating a value; numeric: float32
+        [n], NaN where missing;
       dense: float32 [n, dimension], zeros where missing.
 
     Raises:
@@ -51,7 +52,9 @@ def _several_keys(column: pa.Array, feature: FeatureSpec) -> tuple[np.ndarray, i
     keys = keys_from_column(pc.list_flatten(lists), feature.source_column)
     first = np.zeros(len(keys), bool)
     order = np.lexsort((keys, row))
-    first[order] = np.r_[True, (keys[order][1:] != keys[order][:-1]) | (row[order][1:] != row[order][:-1])][: len(keys)]
+    first[order] = np.r_[True, (keys[order][1:] != keys[order][:-1]) | (row[order][1:] != row[order][:-1])][
+        : len(keys)
+    ]
     kept = first & (keys != MISSING_KEY)
     row, keys = row[kept], keys[kept]
     place = np.arange(len(row)) - np.searchsorted(row, row)
@@ -62,18 +65,18 @@ def _several_keys(column: pa.Array, feature: FeatureSpec) -> tuple[np.ndarray, i
 
 
 def _vectors(column: pa.Array, feature: FeatureSpec) -> np.ndarray:
-    lists = _lists(column, feature)
+    lists, name = _lists(column, feature), feature.source_column
     lengths = np.asarray(pc.fill_null(pc.list_value_length(lists), 0))
     present = lengths > 0
     wrong = present & (lengths != feature.dimension)
     if wrong.any():
         raise E2EGRecError(
-            f"column `{feature.source_column}` holds a vector of {lengths[wrong][0]} numbers, but feature `{feature.name}` has "
+            f"column `{name}` has a vector of {lengths[wrong][0]} numbers, but feature `{feature.name}` has "
             f"`dimension: {feature.dimension}`"
         )
-    values, unreadable = numbers_from_column(pc.list_flatten(lists), feature.source_column)
+    values, unreadable = numbers_from_column(pc.list_flatten(lists), name)
     if unreadable.any():
-        raise E2EGRecError(f"column `{feature.source_column}` holds vectors with text that is not a number; check `separator`")
+        raise E2EGRecError(f"column `{name}` holds vectors with text that is not a number; check `separator`")
     out = np.zeros((len(column), feature.dimension or 1), np.float32)
     out[present] = np.nan_to_num(values.astype(np.float32)).reshape(-1, feature.dimension or 1)
     return out
@@ -87,7 +90,9 @@ def _lists(column: pa.Array, feature: FeatureSpec) -> pa.Array:
     if pa.types.is_list(kind):
         return column
     if not (is_text(kind) or is_number(kind)):
-        raise E2EGRecError(f"column `{feature.source_column}` has type {kind}, where lists or text are needed")
+        raise E2EGRecError(
+            f"column `{feature.source_column}` has type {kind}, where lists or text are needed"
+        )
     text = pc.utf8_trim_whitespace(column.cast(pa.string()))
     parts = pc.split_pattern(pc.if_else(pc.equal(text, ""), None, text), feature.separator)
     trimmed = pc.utf8_trim_whitespace(pc.list_flatten(parts))

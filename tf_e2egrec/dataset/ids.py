@@ -98,13 +98,17 @@ def keys_from_column(column: pa.ChunkedArray | pa.Array, name: str) -> np.ndarra
         column = _whole_numbers(column, name)
         kind = column.type
     if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
-        keys = np.asarray(pc.fill_null(pc.cast(column, pa.int64()), MISSING_KEY))
-        if len(keys) and (keys.max() >= KEY_SPACE or keys.min() < MISSING_KEY):
-            bad = keys[(keys >= KEY_SPACE) | (keys < MISSING_KEY)][0]
-            raise E2EGRecError(
-                f"column `{name}` holds the id {bad}: integer ids must lie between 0 and 2^59 - 1; store it as a string instead"
-            )
-        return keys
+        bounds = (
+            []
+            if pa.types.is_boolean(kind)
+            else [bound for bound in pc.min_max(column).as_py().values() if bound is not None]
+        )
+        for bound in bounds:
+            if not MISSING_KEY <= bound < KEY_SPACE:
+                raise E2EGRecError(
+                    f"column `{name}` holds the id {bound}: integer ids must lie between 0 and 2^59 - 1; store it as a string instead"
+                )
+        return np.asarray(pc.fill_null(pc.cast(column, pa.int64()), MISSING_KEY))
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         text = pc.fill_null(column, "").to_numpy(zero_copy_only=False)
         keys = string_keys(text.astype(object)) if len(text) else np.zeros(0, np.int64)

@@ -1,4 +1,4 @@
-"""Reading Parquet, CSV and JSON-lines files block by block, and saying in one sentence what is wrong with one."""
+"""Reading Parquet, CSV and JSON-lines files block by block; what is wrong is said in one sentence."""
 
 import gzip
 import io
@@ -22,6 +22,7 @@ WHOLE_FILE = -1  # the part of a file that is not cut into row groups
 
 _ROWS_PER_BLOCK = 1 << 18  # about 25 MB of canonical rows
 _BYTES_PER_BLOCK = 16 << 20  # of text
+_BYTES_OF_HEADER = 1 << 20  # read to learn a CSV file's columns
 _UNREADABLE = (pa.ArrowException, OSError, EOFError, zlib.error, UnicodeError)
 
 
@@ -45,14 +46,15 @@ def read_table_blocks(
     source: FileSource,
     columns: Mapping[str, str],
     path: str,
+    *,
     part: int = WHOLE_FILE,
     infer: bool = True,
 ) -> Iterator[pa.Table]:
     """Read the needed columns of a file, a block of rows at a time.
 
-    Text files: an empty CSV cell is missing, and the type of a CSV column is that which all cells of the block allow (see
-    `infer_text`); whether blocks and files agree on the kind of an id is checked at the end of the read (`ReadReport.kinds`). A
-    gzip file is recognised by its first bytes.
+    Text files: an empty CSV cell is missing, and the type of a CSV column is that which all cells of the
+    block allow (see `infer_text`); whether blocks and files agree on the kind of an id is checked at the end
+    of the read (`ReadReport.kinds`). A gzip file is recognised by its first bytes.
 
     Args:
       open_file: opens the file's raw bytes, seekable; called once or twice.
@@ -63,7 +65,8 @@ def read_table_blocks(
       infer: CSV only; False leaves every cell text.
 
     Yields:
-      Tables of one chunk per column, with the columns in the order of `columns`; no column has a dictionary type.
+      Tables of one chunk per column, with the columns in the order of `columns`; no column has a dictionary
+      type.
 
     Raises:
       E2EGRecError: a column is missing, or the file is empty, truncated or unreadable.
@@ -82,7 +85,7 @@ def _parquet_blocks(
     with open_file() as stream:
         file = pq.ParquetFile(_not_empty(stream, path))
         _require_columns(file.schema_arrow.names, columns, path)
-        groups = None if part == WHOLE_FILE else [part]
+        groups = [group for group in range(file.num_row_groups) if part in (WHOLE_FILE, group)]
         for batch in file.iter_batches(
             _ROWS_PER_BLOCK, row_groups=groups, columns=list(columns), use_threads=False
         ):
@@ -95,14 +98,14 @@ def _csv_blocks(
     names = source.columns
     if names is None:
         with (
-            _text_stream(open_file, source, path) as stream,
-            _csv_reader(stream, source, None, 1 << 16) as reader,
+            open_file() as raw,
+            _csv_reader(_text_stream(raw, source, path), source, None, _BYTES_OF_HEADER) as reader,
         ):
             names = reader.schema.names
     _require_columns(names, columns, path)
     with (
-        _text_stream(open_file, source, path) as stream,
-        _csv_reader(stream, source, list(columns), _BYTES_PER_BLOCK) as reader,
+        open_file() as raw,
+        _csv_reader(_text_stream(raw, source, path), source, list(columns), _BYTES_PER_BLOCK) as reader,
     ):
         for batch in reader:
             if batch.num_rows:
@@ -112,7 +115,7 @@ def _csv_blocks(
 def _csv_reader(
     stream: BinaryIO, source: FileSource, columns: Sequence[str] | None, block_size: int
 ) -> pa_csv.CSVStreamingReader:
-    """Every needed cell is read as text: types that are inferred block by block would fail in the middle of a file."""
+    """Every needed cell is read as text: a type inferred from the first block may not fit a later one."""
     several = len(source.separator) > 1
     convert = pa_csv.ConvertOptions(strings_can_be_null=False)
     if columns is not None:
@@ -126,14 +129,16 @@ def _csv_reader(
         pa_csv.ReadOptions(use_threads=False, block_size=block_size, column_names=source.columns),
         # Files with a separator such as `::` do not quote: a quotation mark there is part of a title.
         pa_csv.ParseOptions(
-            delimiter=FIELD_SEPARATOR if several else source.separator, quote_char=False if several else '"'
+            delimiter=FIELD_SEPARATOR if several else source.separator,
+            quote_char=False if several else '"',
+            newlines_in_values=not several,
         ),
         convert,
     )
 
 
-def _text_stream(open_file: OpenFile, source: FileSource, path: str) -> BinaryIO:
-    stream = _unzipped(open_file(), path)
+def _text_stream(raw: BinaryIO, source: FileSource, path: str) -> BinaryIO:
+    stream = _unzipped(raw, path)
     if len(source.separator) == 1 and source.encoding.lower().replace("_", "-") in ("utf-8", "utf8", "ascii"):
         return stream
     return cast(BinaryIO, RecodedStream(stream, source.encoding, source.separator))
@@ -142,7 +147,8 @@ def _text_stream(open_file: OpenFile, source: FileSource, path: str) -> BinaryIO
 def _json_blocks(
     open_file: OpenFile, source: FileSource, columns: Mapping[str, str], path: str, part: int
 ) -> Iterator[pa.Table]:
-    with _unzipped(open_file(), path) as stream:
+    with open_file() as raw:
+        stream = _unzipped(raw, path)
         rest, is_first = b"", True
         while True:
             read = stream.read(_BYTES_PER_BLOCK)

@@ -22,8 +22,8 @@ class NodeTable:
     Attributes:
       key: int64 [n], strictly increasing; item keys include the domain.
       id: str [n], the id as the data had it.
-      features: by name: categorical int64 [n], or [n, max_values] padded with -1; numeric float32 [n]; dense float32 [n, dimension].
-        Missing values are -1, NaN and zeros.
+      features: by name: categorical int64 [n], or [n, max_values] padded with -1; numeric float32 [n]; dense
+        float32 [n, dimension]. Missing values are -1, NaN and zeros.
       first_seen: int64 [n], time of the first event in the logs; None until the logs were read.
       train_count: int64 [n], events in the training period; None until the logs were read.
     """

@@ -5,39 +5,50 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pyarrow as pa
 
-from tf_e2egrec.dataset.column_values import infer_text, is_text
+from tf_e2egrec.dataset.column_values import infer_text
 from tf_e2egrec.dataset.description.entity_table import EntityTable
 from tf_e2egrec.dataset.feature_values import feature_values
 from tf_e2egrec.dataset.ids import MISSING_KEY, domain_keys, keys_from_column
 from tf_e2egrec.dataset.log_reader import OpenFile, read_table_blocks
 from tf_e2egrec.dataset.node_table import NodeTable, missing_values
-from tf_e2egrec.dataset.read_report import ReadReport
+from tf_e2egrec.dataset.read_report import USER_IDS, ReadReport, item_ids
 from tf_e2egrec.errors import E2EGRecError
 
 ListFiles = Callable[[EntityTable, str], Sequence[tuple[str, OpenFile]]]
 
 
 def read_node_table(
-    tables: Sequence[EntityTable], group: str, domains: Sequence[str], list_files: ListFiles, report: ReadReport
+    tables: Sequence[EntityTable],
+    group: str,
+    domains: Sequence[str],
+    list_files: ListFiles,
+    report: ReadReport,
 ) -> NodeTable:
     """Read all feature tables of the items, or of the users.
 
-    A node that several tables describe has the features of all of them; features of a table that lacks the node are missing. Of
-    several rows for one id in a table, the first in the order of (features, id) stays, whatever their order in the file.
+    A node that several tables describe has the features of all of them; features of a table that lacks the
+    node are missing. Of several rows for one id in a table, the first in the order of (features, id) stays,
+    whatever their order in the file.
 
     Args:
       tables: the tables; none gives an empty node table.
       group: `items` or `users`.
       domains: the description's domains, for item keys; ignored for users.
       list_files: (table, key of its paths) -> path and opener of each file.
-      report: receives `<group>.<i>/rows_read`, `/bad_rows` (no id), `/duplicate_rows` and the counters of `feature_values`, and the
-        kinds of ids.
+      report: receives `<group>.<i>/rows_read`, `/bad_rows` (no id), `/duplicate_rows` and the counters of
+        `feature_values`, and the kinds of ids.
 
     Raises:
       E2EGRecError: a file or a column is missing, or cannot be read.
     """
     parts = [
-        _read_one(table, f"{group}.{i}", domains.index(table.domain) if group == "items" else None, list_files, report)
+        _read_one(
+            table,
+            f"{group}.{i}",
+            domains.index(table.domain) if group == "items" else None,
+            list_files,
+            report,
+        )
         for i, table in enumerate(tables)
     ]
     key = np.unique(np.concatenate([np.zeros(0, np.int64), *(part.key for part in parts)]))
@@ -65,13 +76,15 @@ def _read_one(
 
     try:
         key = keys_from_column(_or_integers(columns[source.id]), source.id)
-        features = {one.name: feature_values(columns[one.source_column], one, report, prefix) for one in source.features}
+        features = {
+            one.name: feature_values(columns[one.source_column], one, report, prefix)
+            for one in source.features
+        }
     except E2EGRecError as error:
         raise E2EGRecError(f"`{origin}`: {error}") from None
-    if not pa.types.is_null(columns[source.id].type):
-        what = "user ids" if domain is None else f"item ids of domain `{source.domain}`"
-        kind = "text" if is_text(columns[source.id].type) else "integers"
-        report.add_kind(what, kind, f"`{origin}` (column `{source.id}`)")
+    report.origin = origin
+    what = USER_IDS if domain is None else item_ids(source.domain)
+    report.add_kind(what, source.id, columns[source.id].type)
 
     is_row = key != MISSING_KEY
     report.count(f"{prefix}/bad_rows", (~is_row).sum())
@@ -82,7 +95,9 @@ def _read_one(
     is_first = np.r_[True, key[rows][1:] != key[rows][:-1]][: len(rows)]
     report.count(f"{prefix}/duplicate_rows", (~is_first).sum())
     rows = rows[is_first]
-    return NodeTable(key=key[rows], id=ids[rows], features={name: values[rows] for name, values in features.items()})
+    return NodeTable(
+        key=key[rows], id=ids[rows], features={name: values[rows] for name, values in features.items()}
+    )
 
 
 def _whole_table(source: EntityTable, prefix: str, list_files: ListFiles) -> tuple[pa.Table, str]:
@@ -91,7 +106,9 @@ def _whole_table(source: EntityTable, prefix: str, list_files: ListFiles) -> tup
     needed[source.id] = f"{prefix}.id"
     files = list_files(source, f"{prefix}.paths")
     blocks = [
-        block for path, open_file in files for block in read_table_blocks(open_file, source, needed, path, infer=False)
+        block
+        for path, open_file in files
+        for block in read_table_blocks(open_file, source, needed, path, infer=False)
     ]
     origin = files[0][0]
     if not blocks:
@@ -117,5 +134,3 @@ def _or_integers(column: pa.Array) -> pa.Array:
 
 def _one_chunk(column: pa.ChunkedArray) -> pa.Array:
     return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
-
-

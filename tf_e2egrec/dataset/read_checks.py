@@ -6,6 +6,13 @@ from tf_e2egrec.dataset.description.dataset_description import DatasetDescriptio
 from tf_e2egrec.dataset.read_report import ReadReport
 from tf_e2egrec.errors import E2EGRecError
 
+_MUST_NOT_BE_EMPTY = {
+    "ranker_rows": "no row is left to train the ranker; check `ranker.rows` and the logs' `feeds`",
+    "reward_rows": "the reward `{reward}` never happens in the ranker's rows; check it and `ranker.rows`",
+    "graph_rows": "no row is left to make the graph; check `graph.rows` and the logs' `feeds`",
+    "graph_positive_rows": "no row of the graph has `graph.positive` ({positive}); check `graph.rows`",
+}
+
 
 def check_report(report: ReadReport, description: DatasetDescription) -> None:
     """`check_counts`, and that every kind of id is an integer everywhere or a text everywhere.
@@ -17,8 +24,8 @@ def check_report(report: ReadReport, description: DatasetDescription) -> None:
         if len(seen) > 1:
             (kind, where), (other, elsewhere) = sorted(seen.items())[:2]
             raise E2EGRecError(
-                f"{what} are {kind} in {where} but {other} in {elsewhere}: equal ids would not be recognised; store them with one type "
-                "everywhere (Parquet keeps a column of digits as text)"
+                f"{what} are {kind} in {where} but {other} in {elsewhere}: equal ids would not be found; "
+                "store them with one type everywhere (Parquet keeps digits as text)"
             )
     check_counts(report.counters, description, report.examples)
 
@@ -46,19 +53,13 @@ def check_counts(
             raise E2EGRecError(f"the log `{paths}` (`{key}`) has no rows; check `{key}.paths`")
         if bad > description.bad_rows * read:
             raise E2EGRecError(
-                f"{bad} of {read} rows of `{paths}` cannot be read (`bad_rows` allows the share {description.bad_rows:g}): "
-                + _worst_column(counters, f"{key}/bad_rows/", examples or {})
+                f"{bad} of {read} rows of `{paths}` cannot be used (`bad_rows` allows a share of "
+                f"{description.bad_rows:.4g}): " + _worst_column(counters, f"{key}/bad_rows/", examples or {})
             )
-    reward = description.ranker.reward
-    positive = ", ".join(description.graph.positive)
-    for name, message in {
-        "ranker_rows": "no row is left to train the ranker: check `ranker.rows` and the logs' `feeds`",
-        "reward_rows": f"the reward `{reward}` never happens in the ranker's rows: check the behaviour `{reward}` and `ranker.rows`",
-        "graph_rows": "no row is left to make the graph: check `graph.rows` and the logs' `feeds`",
-        "graph_positive_rows": f"`graph.positive` ({positive}) never happens in the graph's rows: check these behaviours and `graph.rows`",
-    }.items():
-        if counters.get(name, 0) == 0:
-            raise E2EGRecError(message)
+    for counter, message in _MUST_NOT_BE_EMPTY.items():
+        if counters.get(counter, 0) == 0:
+            reward, positive = description.ranker.reward, ", ".join(description.graph.positive)
+            raise E2EGRecError(message.format(reward=reward, positive=positive))
 
 
 def _worst_column(counters: Mapping[str, int], prefix: str, examples: Mapping[str, list[str]]) -> str:
@@ -68,5 +69,5 @@ def _worst_column(counters: Mapping[str, int], prefix: str, examples: Mapping[st
     }
     column = max(sorted(by_column), key=lambda name: by_column[name])
     found = examples.get(prefix + column, [])
-    shown = f", for example {', '.join(found)}" if found else ""
-    return f"column `{column}` is missing, negative or unreadable in {by_column[column]} of them{shown}"
+    shown = f"; found there: {', '.join(found)}" if found else ""
+    return f"column `{column}` is missing, negative or unreadable in {by_column[column]} rows{shown}"

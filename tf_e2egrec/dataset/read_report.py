@@ -4,7 +4,17 @@ import dataclasses
 import json
 from collections.abc import Iterable
 
+import pyarrow as pa
+
+from tf_e2egrec.dataset.column_values import is_text
+
 MAX_EXAMPLES = 3
+USER_IDS = "user ids"
+
+
+def item_ids(domain: str) -> str:
+    """What `ReadReport.kinds` calls the ids of a domain."""
+    return f"item ids of domain `{domain}`"
 
 
 @dataclasses.dataclass
@@ -28,11 +38,17 @@ class ReadReport:
         self.counters[name] = self.counters.get(name, 0) + int(rows)
 
     def add_examples(self, name: str, values: Iterable[str]) -> None:
-        """Keep the smallest few distinct values, so that the choice does not depend on the order of blocks."""
+        """Keep the few smallest values: a choice that does not depend on the order of blocks."""
         self.examples[name] = sorted({*self.examples.get(name, []), *values})[:MAX_EXAMPLES]
 
-    def add_kind(self, what: str, kind: str, where: str) -> None:
-        """Note that `what` was seen as `kind`, at `where`."""
+    def add_kind(self, what: str, column: str, values: pa.DataType) -> None:
+        """Note the type in which a column of `origin` holds `what`; a column without values says nothing."""
+        if not pa.types.is_null(values):
+            self._add_kind(
+                what, "text" if is_text(values) else "integers", f"`{self.origin}` (column `{column}`)"
+            )
+
+    def _add_kind(self, what: str, kind: str, where: str) -> None:
         seen = self.kinds.setdefault(what, {})
         seen[kind] = min(seen.get(kind, where), where)
 
@@ -52,5 +68,5 @@ class ReadReport:
                 whole.add_examples(name, values)
             for what, seen in kinds.items():
                 for kind, where in seen.items():
-                    whole.add_kind(what, kind, where)
+                    whole._add_kind(what, kind, where)
         return whole

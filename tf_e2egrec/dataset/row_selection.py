@@ -1,5 +1,6 @@
 """Which rows of a log train the ranker, and which make the graph."""
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -35,6 +36,7 @@ def passing_rows(
     table: pa.Table,
     user: np.ndarray,
     item: np.ndarray,
+    *,
     domain: str,
     seed: int,
 ) -> np.ndarray:
@@ -76,17 +78,20 @@ def row_roles(
 
     Returns:
       uint8 [n], `RANKER_ROW` | `GRAPH_ROW`, 0 where the row is used for nothing;
-      bool [n], the rows to keep: those with a role and, where the stay label is the gap to the user's next event, the other rows of
-      the ranker's users, because such a gap ends at an event that is filtered out, too.
+      bool [n], the rows to keep: those with a role and, where the stay label is the gap to the user's next
+      event, the other rows of the ranker's users, because such a gap ends at an event that is filtered out,
+      too.
     """
     role = np.zeros(len(user), np.uint8)
     needed = np.zeros(len(user), bool)
-    where = (table, user, item, log.domain, description.seed)
+    passing = functools.partial(
+        passing_rows, table=table, user=user, item=item, domain=log.domain, seed=description.seed
+    )
     if log.feeds != "graph":
         rows = description.ranker.rows
-        role[passing_rows(rows, *where)] |= RANKER_ROW
+        role[passing(rows)] |= RANKER_ROW
         if log.stay is not None and log.stay.gap_to_next:
-            needed = passing_rows([one for one in rows if one.users_share is not None], *where)
+            needed = passing([one for one in rows if one.users_share is not None])
     if log.feeds != "ranker":
-        role[passing_rows(graph_filters(description), *where)] |= GRAPH_ROW
+        role[passing(graph_filters(description))] |= GRAPH_ROW
     return role, needed | (role > 0)

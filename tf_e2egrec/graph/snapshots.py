@@ -11,7 +11,8 @@ from tf_e2egrec.dataset.time_axis import FOREVER, parse_duration
 
 @dataclasses.dataclass(frozen=True)
 class SnapshotPlan:
-    """Snapshots at `origin + id * refresh`, each built from the events of `[valid_from - window, valid_from)`.
+    """Snapshots at `origin + id * refresh`, each built from the events of `[valid_from - window,
+    valid_from)`.
 
     Attributes:
       origin: the moment snapshot 0 becomes valid; int, `EventBlock.time` units.
@@ -30,7 +31,9 @@ class SnapshotPlan:
         window = parse_duration(spec.window, "graph.snapshots.window", is_rank)
         if spec.refresh == "once":
             return SnapshotPlan(origin=labels_begin(description), refresh=FOREVER, window=window)
-        return SnapshotPlan(origin=0, refresh=parse_duration(spec.refresh, "graph.snapshots.refresh", is_rank), window=window)
+        return SnapshotPlan(
+            origin=0, refresh=parse_duration(spec.refresh, "graph.snapshots.refresh", is_rank), window=window
+        )
 
     @property
     def is_single(self) -> bool:
@@ -38,9 +41,15 @@ class SnapshotPlan:
         return self.refresh == FOREVER
 
     def snapshot_at(self, time: np.ndarray) -> np.ndarray:
-        """Id of the snapshot that serves an event at `time`: the latest with `valid_from <= time`; int64, -1 where there is none yet."""
+        """Id of the snapshot that serves an event at `time`: the latest with `valid_from <= time`; int64, -1
+        where there is none yet.
+        """
         time = np.asarray(time, dtype=np.int64)
-        return np.maximum((time - self.origin) // self.refresh, -1) if not self.is_single else np.where(time >= self.origin, 0, -1)
+        return (
+            np.maximum((time - self.origin) // self.refresh, -1)
+            if not self.is_single
+            else np.where(time >= self.origin, 0, -1)
+        )
 
     def valid_from(self, snapshot: int) -> int:
         """The moment a snapshot becomes valid."""
@@ -52,7 +61,9 @@ class SnapshotPlan:
         return end - self.window, end
 
     def snapshots_seeing(self, time: int) -> tuple[int, int]:
-        """[first, last] ids of the snapshots whose window contains an event at `time` (`last` may lie beyond the data)."""
+        """[first, last] ids of the snapshots whose window contains an event at `time` (`last` may lie beyond
+        the data).
+        """
         if self.is_single:
             start, end = self.window_of(0)
             return (0, 0) if start <= time < end else (0, -1)
@@ -61,5 +72,7 @@ class SnapshotPlan:
         return max(int(first), 0), int(last)
 
     def latest(self, newest_time: int) -> int:
-        """The snapshot that may see everything up to `newest_time`: the one that serving uses after the data ends."""
+        """The snapshot that may see everything up to `newest_time`: the one that serving uses after the data
+        ends.
+        """
         return 0 if self.is_single else int((newest_time - self.origin) // self.refresh) + 1

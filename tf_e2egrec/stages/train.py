@@ -113,7 +113,7 @@ def compile_model(network: E2EGRec, description: DatasetDescription) -> None:
     spec = description.training
     network.compile(
         optimizer=tf.keras.optimizers.Adam(spec.learning_rate, jit_compile=False),
-        embedding_optimizer=RowSparseAdam(spec.embedding_learning_rate),
+        embedding_optimizer=RowSparseAdam(spec.embedding_learning_rate, row_decay=spec.embedding_decay),
         task_weights={"ssl": spec.ssl_weight}
         if network.variant.ssl and network.variant.balance == "fixed"
         else None,

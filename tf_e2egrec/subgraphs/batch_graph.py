@@ -1,7 +1,7 @@
 """From a batch of subgraph records to one compact graph, the model's input.
 
-A batch repeats popular items thousands of times. The batch graph holds each item once, and names the places where an item needs its
-own neighbourhood (candidates and recent items, each under its own snapshot) *seeds*:
+A batch repeats popular items thousands of times. The batch graph holds each item once, and names the places
+where an item needs its own neighbourhood (candidates and recent items, each under its own snapshot) *seeds*:
 
 * node set `item` [U]: distinct items, `#id` and features.
 * node set `seed` [S]: candidates and recent items; `item` int32 is the row in the item node set.
@@ -41,7 +41,8 @@ def compact(
     node_ids = graph.node_sets["item"]["#id"]
     unique_ids, item_of_node = tf.unique(node_ids)
 
-    # The first 1 + num_recent nodes of a record are its seeds; a seed's number is its node's, less the non-seeds of earlier records.
+    # The first 1 + num_recent nodes of a record are its seeds; a seed's number is its node's, less the non-
+    # seeds of earlier records.
     num_seeds = 1 + num_recent
     node_start = tf.cumsum(sizes["item"], exclusive=True)
     seed_start = tf.cumsum(num_seeds, exclusive=True)
@@ -94,11 +95,15 @@ def assemble_batch_graph(
     def nodes(features: Mapping[str, tf.Tensor], like: tf.Tensor) -> tfgnn.NodeSet:
         return tfgnn.NodeSet.from_fields(features=dict(features), sizes=tf.shape(like)[:1])
 
-    def edges(source: tuple[str, tf.Tensor], target: tuple[str, tf.Tensor], features: Mapping[str, tf.Tensor]) -> tfgnn.EdgeSet:
+    def edges(
+        source: tuple[str, tf.Tensor], target: tuple[str, tf.Tensor], features: Mapping[str, tf.Tensor]
+    ) -> tfgnn.EdgeSet:
         adjacency = tfgnn.Adjacency.from_indices(
             (source[0], tf.cast(source[1], tf.int32)), (target[0], tf.cast(target[1], tf.int32))
         )
-        return tfgnn.EdgeSet.from_fields(features=dict(features), sizes=tf.shape(source[1])[:1], adjacency=adjacency)
+        return tfgnn.EdgeSet.from_fields(
+            features=dict(features), sizes=tf.shape(source[1])[:1], adjacency=adjacency
+        )
 
     return tfgnn.GraphTensor.from_pieces(
         node_sets={

@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 
 
 class FeatureTable(tf.Module):
-    """Looks up the features of items or users by key, in plain TensorFlow ops (it works in tf.data, in a model, and when served).
+    """Looks up the features of items or users by key, in plain TensorFlow ops (it works in tf.data, in a
+    model, and when served).
 
-    The features of a key that the table lacks are missing: -1 for categorical features, NaN for numeric ones, zeros for dense ones.
+    The features of a key that the table lacks are missing: -1 for categorical features, NaN for numeric ones,
+      zeros for dense ones.
 
     Args:
       table: the node table, sorted by key.
@@ -29,7 +31,9 @@ class FeatureTable(tf.Module):
         # Variables, not constants: a SavedModel keeps them beside the graph, which must stay below 2 GB.
         self.keys = tf.Variable(table.key, dtype=tf.int64, trainable=False, name="keys")
         self._columns = {
-            feature.name: tf.Variable(_with_missing_row(table.features[feature.name], feature), trainable=False, name=feature.name)
+            feature.name: tf.Variable(
+                _with_missing_row(table.features[feature.name], feature), trainable=False, name=feature.name
+            )
             for feature in features
         }
 

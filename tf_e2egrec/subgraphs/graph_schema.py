@@ -25,11 +25,14 @@ _READOUT_FIELDS = {
 def build_graph_schema(description: DatasetDescription) -> tfgnn.GraphSchema:
     """The schema of one impression's subgraph (docs/design.md, "Subgraph record")."""
     schema = tfgnn.GraphSchema()
-    schema.node_sets["item"].description = "the candidate, then recent items (newest first), then their neighbours"
+    schema.node_sets[
+        "item"
+    ].description = "the candidate, then recent items (newest first), then their neighbours"
     _add(schema.node_sets["item"], {"#id": tf.int64})
     _add(schema.node_sets["user"], {"#id": tf.int64})
     context = {
-        feature.name: tf.int64 if feature.type == "categorical" else tf.float32 for feature in description.context_features
+        feature.name: tf.int64 if feature.type == "categorical" else tf.float32
+        for feature in description.context_features
     }
     _add(schema.node_sets[READOUT], _READOUT_FIELDS | context)
     edge_sets: dict[str, tuple[str, str, dict[str, tf.DType]]] = {

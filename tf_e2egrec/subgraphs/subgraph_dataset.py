@@ -45,7 +45,8 @@ def subgraph_dataset(
       description: what the records were made from.
       item_table, user_table: the features.
       batch_size: impressions per batch; the last batch may be smaller.
-      shuffle_seed: shuffle files and, within a buffer, records, anew at each epoch; None keeps the order of the files (time).
+      shuffle_seed: shuffle files and, within a buffer, records, anew at each epoch; None keeps the order of
+        the files (time).
 
     Returns:
       A dataset; parsing and compaction run ahead of the model.
@@ -55,7 +56,9 @@ def subgraph_dataset(
         records = tf.data.TFRecordDataset(list(files))
     else:
         names = tf.data.Dataset.from_tensor_slices(list(files)).shuffle(len(files), seed=shuffle_seed)
-        records = names.interleave(tf.data.TFRecordDataset, cycle_length=8, block_length=16, deterministic=True)
+        records = names.interleave(
+            tf.data.TFRecordDataset, cycle_length=8, block_length=16, deterministic=True
+        )
         records = records.shuffle(_SHUFFLE_BUFFER, seed=shuffle_seed)
 
     def to_batch_graph(serialized: tf.Tensor) -> tuple[tfgnn.GraphTensor, dict[str, tf.Tensor]]:
@@ -64,9 +67,13 @@ def subgraph_dataset(
     return records.batch(batch_size).map(to_batch_graph, num_parallel_calls=2, deterministic=True).prefetch(2)
 
 
-def readout_columns(files: Sequence[str], columns: dict[str, tf.DType], batch_size: int = 4096) -> tf.data.Dataset:
+def readout_columns(
+    files: Sequence[str], columns: dict[str, tf.DType], batch_size: int = 4096
+) -> tf.data.Dataset:
     """Only some `_readout` features of the records, batched: name -> [B]; nothing else is parsed."""
-    features = {f"nodes/{READOUT}.{name}": tf.io.FixedLenFeature([], dtype) for name, dtype in columns.items()}
+    features = {
+        f"nodes/{READOUT}.{name}": tf.io.FixedLenFeature([], dtype) for name, dtype in columns.items()
+    }
     prefix = f"nodes/{READOUT}."
 
     def parse(serialized: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -23,6 +23,8 @@ class RowSparseAdam(tf.keras.optimizers.Optimizer):
     Args:
       learning_rate: float or schedule.
       beta_1, beta_2, epsilon: as in Adam.
+      row_decay: decoupled weight decay (arXiv 1711.05101) of the rows of the batch: each is first multiplied by
+        1 - learning_rate * row_decay. Rare ids are decayed rarely, so that it acts like a prior on all of them.
     """
 
     def __init__(
@@ -31,6 +33,7 @@ class RowSparseAdam(tf.keras.optimizers.Optimizer):
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-7,
+        row_decay: float = 0.0,
         name: str = "RowSparseAdam",
         **kwargs: Any,
     ) -> None:
@@ -38,6 +41,7 @@ class RowSparseAdam(tf.keras.optimizers.Optimizer):
         super().__init__(name=name, **kwargs)
         self._learning_rate = self._build_learning_rate(learning_rate)
         self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
+        self.row_decay = row_decay
 
     def build(self, var_list: Sequence[tf.Variable]) -> None:
         """Create the moments."""
@@ -62,7 +66,8 @@ class RowSparseAdam(tf.keras.optimizers.Optimizer):
             v = self.beta_2 * tf.gather(second, rows) + (1 - self.beta_2) * tf.square(values)
             first.scatter_update(tf.IndexedSlices(m, rows))
             second.scatter_update(tf.IndexedSlices(v, rows))
-            variable.scatter_sub(tf.IndexedSlices(rate * m / (tf.sqrt(v) + self.epsilon), rows))
+            decay = tf.cast(self.learning_rate, variable.dtype) * self.row_decay * tf.gather(variable, rows)
+            variable.scatter_sub(tf.IndexedSlices(rate * m / (tf.sqrt(v) + self.epsilon) + decay, rows))
         else:
             first.assign(self.beta_1 * first + (1 - self.beta_1) * gradient)
             second.assign(self.beta_2 * second + (1 - self.beta_2) * tf.square(gradient))
@@ -75,4 +80,5 @@ class RowSparseAdam(tf.keras.optimizers.Optimizer):
             "beta_1": self.beta_1,
             "beta_2": self.beta_2,
             "epsilon": self.epsilon,
+            "row_decay": self.row_decay,
         }

@@ -18,6 +18,7 @@ class TrainingSpec(StrictModel):
       order: `shuffle` (by shards and within a buffer) or `time` (one pass in time order suits data that moves
         fast).
       learning_rate, embedding_learning_rate: of the dense weights and of the embedding tables.
+      embedding_decay: decoupled weight decay of the embedding rows of a batch (see `RowSparseAdam`).
       min_count: items and users seen less often in the training period share the unknown row.
       ssl_prior: the self-supervised task's share of the gradient relative to the ranking task's, under
         GradNorm.
@@ -32,6 +33,7 @@ class TrainingSpec(StrictModel):
     order: Literal["shuffle", "time"] = "shuffle"
     learning_rate: float = Field(default=1e-3, gt=0)
     embedding_learning_rate: float = Field(default=1e-2, gt=0)
+    embedding_decay: float = Field(default=0.0, ge=0)
     min_count: int = Field(default=1, ge=1)
     ssl_prior: float = Field(default=1.0, gt=0)
     ssl_weight: float = Field(default=0.1, ge=0)

@@ -1,0 +1,279 @@
+"""The subgraphs stage: logs and graph -> one sampled subgraph per impression, node tables, GraphSchema.
+
+    python -m beam_pipelines.subgraphs --input DATASET.yaml [--data DIR] --graph RUN_DIR/graph --output RUN_DIR/subgraphs [Beam options]
+
+Output: `<split>/impressions-<bucket>-<part>.tfrecord` (files in time order), `nodes/item.parquet`, `nodes/user.parquet`, `schema.pbtxt`,
+`manifest.json`. Every worker must be able to read the graph and to write to the output directory.
+"""
+
+import argparse
+import dataclasses
+import importlib.util
+import json
+import logging
+import sys
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
+from rich.console import Console
+from rich.table import Table
+
+from beam_pipelines.id_kinds import logged_id_kinds, require_same_kinds, string_columns
+from beam_pipelines.node_tables import read_node_tables
+from beam_pipelines.run import pipeline_options, run_pipeline
+from beam_pipelines.swing import swing_fingerprint
+from beam_pipelines.transforms.events_by_user import EventsByUser
+from beam_pipelines.transforms.file_patterns import input_fingerprint, match_files
+from beam_pipelines.transforms.impressions import Impressions
+from beam_pipelines.transforms.log_statistics import LogStatistics
+from beam_pipelines.transforms.subgraph_records import SubgraphRecords
+from tf_e2egrec.dataset.artefact import (
+    Manifest,
+    fingerprint_of,
+    publish,
+    read_manifest,
+    require_match,
+    write_manifest,
+)
+from tf_e2egrec.dataset.description.dataset_description import DatasetDescription
+from tf_e2egrec.dataset.description.load import load_description
+from tf_e2egrec.dataset.node_table import NodeTable
+from tf_e2egrec.dataset.read_report import ReadReport
+from tf_e2egrec.dataset.split import SPLITS
+from tf_e2egrec.errors import E2EGRecError
+from tf_e2egrec.subgraphs.file_plan import FilePlan
+from tf_e2egrec.subgraphs.node_statistics import NodeStatistics
+from tf_e2egrec.subgraphs.subgraph_builder import SubgraphBuilder
+
+STAGE = "subgraphs"
+_MADE_BY = "e2egrec swing"  # the command that makes the graph
+_BYTES_PER_PARTITION = 8 << 20  # of compressed logs
+_MOST_PARTITIONS = 4096
+_INDEX = "files.json"
+
+_log = logging.getLogger(__name__)
+
+
+class SubgraphsOptions(PipelineOptions):
+    """Options of this stage among Beam's; none of them changes the records."""
+
+    @classmethod
+    def _add_argparse_args(cls, parser: Any) -> None:
+        parser.add_argument(
+            "--subgraphs_partitions", type=int, help="user partitions; by the size of the logs if absent"
+        )
+
+
+def run_subgraphs(
+    description: DatasetDescription, graph_dir: str | Path, output: str | Path, beam_args: Sequence[str] = ()
+) -> Manifest:
+    """Write the subgraph of every impression and publish them.
+
+    Args:
+      description: the data set.
+      graph_dir: artefact directory of the swing stage, made from the same description and data.
+      output: the artefact directory, RUN_DIR/subgraphs; replaced when the stage succeeds, untouched when it fails.
+      beam_args: Beam's options and those of `SubgraphsOptions`.
+
+    Returns:
+      The manifest. `details`: `files` (split -> list of `file`, `records`, `bytes`, `first_time`, `last_time`, in time order),
+      `time_ranges` (split -> [first, last] impression time), `time_is_rank`, `string_columns` (see there).
+
+    Raises:
+      E2EGRecError: the graph is missing or was made from something else, the logs cannot be read, or there is no impression to train on.
+    """
+    graph = read_manifest(Path(graph_dir), "swing", _MADE_BY)
+    require_match(graph, swing_fingerprint(description), Path(graph_dir), _MADE_BY)
+    configuration, inputs = subgraphs_configuration(description), input_fingerprint(description)
+    kinds, tables = logged_id_kinds(description), ReadReport()
+    node_tables = read_node_tables(description, tables)
+    require_same_kinds(kinds, tables.kinds)
+    with publish(output) as staging:
+        pipeline = beam.Pipeline(options=pipeline_options(beam_args))
+        _build(pipeline, description, Path(graph_dir).resolve(), staging.resolve(), beam_args)
+        counters = run_pipeline(pipeline)
+        files = _read_index(staging, description)
+        counters |= tables.counters | _write_node_tables(staging, node_tables)
+        _write_schema(staging, description)
+        manifest = Manifest(
+            stage=STAGE,
+            configuration=configuration,
+            fingerprint=fingerprint_of(STAGE, configuration, inputs, graph.fingerprint),
+            inputs=inputs,
+            upstream=graph.fingerprint,
+            newest_edge_time=graph.newest_edge_time,
+            counters=dict(sorted(counters.items())),
+            details={
+                "files": files,
+                "time_ranges": {split: _time_range(entries) for split, entries in files.items()},
+                "time_is_rank": description.time_is_rank,
+                "string_columns": string_columns(kinds, description),
+            },
+        )
+        write_manifest(staging, manifest)
+    return manifest
+
+
+def subgraphs_configuration(description: DatasetDescription) -> dict[str, Any]:
+    """The part of a description that the records and node tables depend on."""
+    return description.model_dump(mode="json", by_alias=True, exclude={"name", "model", "training"})
+
+
+def subgraphs_fingerprint(description: DatasetDescription) -> str:
+    """The fingerprint that this stage's artefact has if it was made from this description, these logs and their graph.
+
+    Raises:
+      E2EGRecError: an input file does not exist.
+    """
+    configuration, inputs = subgraphs_configuration(description), input_fingerprint(description)
+    return fingerprint_of(STAGE, configuration, inputs, swing_fingerprint(description))
+
+
+def _build(
+    pipeline: beam.Pipeline,
+    description: DatasetDescription,
+    graph_dir: Path,
+    staging: Path,
+    beam_args: Sequence[str],
+) -> None:
+    """Logs -> events of whole users -> impressions by file -> record files; beside it, statistics for the node tables."""
+    events = pipeline | "EventsByUser" >> EventsByUser(description, _partitions(description, beam_args))
+    statistics = events | "LogStatistics" >> LogStatistics(description)
+    _ = statistics | "StatisticsFiles" >> beam.Map(_write_file, directory=str(staging))
+    items = statistics | "OfItems" >> beam.Filter(_is_of_items) | "WithoutName" >> beam.Values()
+    _ = (
+        events
+        | "Impressions" >> Impressions(description, FilePlan.from_description(description), items)
+        | "SubgraphRecords"
+        >> SubgraphRecords(SubgraphBuilder.from_description(description, str(graph_dir)), str(staging))
+        | "FileIndex" >> beam.combiners.ToList()
+        | "IndexFile" >> beam.Map(_write_index, directory=str(staging))
+    )
+
+
+def _partitions(description: DatasetDescription, beam_args: Sequence[str]) -> int:
+    """User partitions: enough for the workers, and none too big for memory."""
+    options = pipeline_options(beam_args)
+    chosen = options.view_as(SubgraphsOptions).subgraphs_partitions
+    workers = max(options.view_as(DirectOptions).direct_num_workers or 1, 1)
+    size = sum(
+        file.size_in_bytes
+        for number, log in enumerate(description.interactions)
+        for file in match_files(log.paths, description.data_root, f"interactions.{number}.paths")
+    )
+    return chosen or min(max(workers, -(-size // _BYTES_PER_PARTITION)), _MOST_PARTITIONS)
+
+
+def _is_of_items(statistics: tuple[str, bytes]) -> bool:
+    return statistics[0] == "item"
+
+
+def _write_file(content: tuple[str, bytes], directory: str) -> None:
+    """Write (name, content) to `<name>.statistics`, which appears whole however often the step is retried."""
+    name, text = content
+    path = Path(directory) / f"{name}.statistics"
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    temporary.write_bytes(text)
+    temporary.replace(path)
+
+
+def _write_index(entries: list[str], directory: str) -> None:
+    _write_file((_INDEX, ("[" + ",".join(sorted(entries)) + "]").encode()), directory)
+
+
+def _read_index(staging: Path, description: DatasetDescription) -> dict[str, list[dict[str, Any]]]:
+    """The files of each split in time order; the index itself is removed."""
+    path = staging / f"{_INDEX}.statistics"
+    entries = json.loads(path.read_text(encoding="utf-8"))
+    path.unlink()
+    files: dict[str, list[dict[str, Any]]] = {split: [] for split in SPLITS}
+    for entry in sorted(entries, key=lambda one: one["file"]):
+        files[entry["file"].split("/")[0]].append(entry)
+    if not files["train"]:
+        raise E2EGRecError(
+            "no impression falls into the training split; check `split`, `ranker.rows` and `feeds` of the logs "
+            f"(train_until is {description.split.train_until})"
+        )
+    for split, entries_of_split in files.items():
+        if not entries_of_split:
+            _log.warning("no impression falls into the split `%s`", split)
+    return files
+
+
+def _time_range(entries: list[dict[str, Any]]) -> list[int]:
+    """[first, last] impression time of a split; empty without impressions."""
+    if not entries:
+        return []
+    return [min(entry["first_time"] for entry in entries), max(entry["last_time"] for entry in entries)]
+
+
+def _write_node_tables(staging: Path, tables: dict[str, NodeTable]) -> dict[str, int]:
+    """Join the feature tables with what the logs say; items and users without events have `first_seen` = -1."""
+    counters: dict[str, int] = {}
+    (staging / "nodes").mkdir()
+    for name, table in tables.items():
+        path = staging / f"{name}.statistics"
+        statistics = NodeStatistics.from_bytes(path.read_bytes())
+        path.unlink()
+        whole = table.with_keys(statistics.key)
+        rows = NodeTable(statistics.key, statistics.key.astype(str)).lookup(whole.key)
+        seen = rows >= 0
+        whole = dataclasses.replace(
+            whole,
+            first_seen=_where(seen, statistics.first_seen, rows, -1),
+            train_count=_where(seen, statistics.train_count, rows, 0),
+        )
+        whole.write_parquet(staging / "nodes" / f"{name}.parquet")
+        counters |= {f"{name}s": len(whole), f"{name}s_without_events": int((~seen).sum())}
+        if len(table):
+            counters[f"{name}s_without_features"] = len(whole) - len(table)
+    return counters
+
+
+def _where(known: Any, values: Any, rows: Any, otherwise: int) -> Any:
+    """`values[rows]` where known, else a constant; int64 [n]."""
+    result = known * 0 + otherwise
+    result[known] = values[rows[known]]
+    return result
+
+
+def _write_schema(staging: Path, description: DatasetDescription) -> None:
+    """Write `schema.pbtxt`; TensorFlow is imported only now, and never by a worker."""
+    if importlib.util.find_spec("tensorflow_gnn") is None:
+        raise E2EGRecError("the package tensorflow-gnn is missing; install tf_e2egrec with its requirements")
+    from tf_e2egrec.subgraphs.graph_schema import build_graph_schema, write_schema  # noqa: PLC0415
+
+    write_schema(build_graph_schema(description), staging / "schema.pbtxt")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse the flags, run the stage, print its counters; the exit code is 2 after a mistake in the input."""
+    parser = argparse.ArgumentParser(
+        prog="python -m beam_pipelines.subgraphs", description=(__doc__ or "").splitlines()[0]
+    )
+    parser.add_argument("--input", required=True, help="data set description (YAML)")
+    parser.add_argument("--data", help="folder of the data; the description's own if absent")
+    parser.add_argument("--graph", required=True, help="artefact directory of the swing stage, RUN_DIR/graph")
+    parser.add_argument("--output", required=True, help="artefact directory, RUN_DIR/subgraphs")
+    arguments, beam_args = parser.parse_known_args(argv)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logging.getLogger("beam_pipelines").setLevel(logging.INFO)
+    try:
+        description = load_description(arguments.input, arguments.data)
+        manifest = run_subgraphs(description, arguments.graph, arguments.output, beam_args)
+    except E2EGRecError as error:
+        print(error, file=sys.stderr)
+        return 2
+    table = Table("counter", "value", title=f"Subgraphs in {arguments.output}")
+    for name, value in manifest.counters.items():
+        table.add_row(name, f"{value:,}")
+    Console().print(table)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,195 @@
+"""The swing stage: logs -> Swing edges, one set per graph snapshot.
+
+    python -m beam_pipelines.swing --input DATASET.yaml [--data DIR] --output RUN_DIR/graph [Beam options]
+
+Output: `edges/snapshot=<id>/shard-<n>.parquet` and `manifest.json`. Snapshots without edges have no
+  directory.
+Every worker must be able to write to the output directory.
+"""
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+import pyarrow.parquet as pq
+from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
+from rich.console import Console
+from rich.table import Table
+
+from beam_pipelines.run import pipeline_options, run_pipeline
+from beam_pipelines.transforms.events_by_user import EventsByUser
+from beam_pipelines.transforms.file_patterns import input_fingerprint, match_files
+from beam_pipelines.transforms.swing_edges import SwingEdgeFiles
+from beam_pipelines.transforms.swing_shard import LOG_NEWEST_TIME, NEWEST_EVENT_TIME
+from tf_e2egrec.dataset.artefact import Manifest, fingerprint_of, publish, write_manifest
+from tf_e2egrec.dataset.description.dataset_description import DatasetDescription
+from tf_e2egrec.dataset.description.load import load_description
+from tf_e2egrec.errors import E2EGRecError
+from tf_e2egrec.graph.snapshots import SnapshotPlan
+from tf_e2egrec.graph.swing import available_cores
+
+STAGE = "swing"
+_BYTES_PER_PARTITION = 8 << 20  # of compressed logs: some 600k events, 30 MB packed
+_BYTES_PER_SHARD = 64 << 20  # a shard holds some millions of events, and repeats users of other shards
+_MOST_GROUPS = 4096
+
+_log = logging.getLogger(__name__)
+
+
+class SwingOptions(PipelineOptions):
+    """Options of this stage among Beam's; none of them changes the edges."""
+
+    @classmethod
+    def _add_argparse_args(cls, parser: Any) -> None:
+        parser.add_argument("--swing_shards", type=int, help="item shards; by the size of the logs if absent")
+        parser.add_argument(
+            "--swing_partitions", type=int, help="user partitions; by the size of the logs if absent"
+        )
+        parser.add_argument("--swing_threads", type=int, help="threads per worker; all cores if absent")
+
+
+def run_swing(description: DatasetDescription, output: str | Path, beam_args: Sequence[str] = ()) -> Manifest:
+    """Compute the Swing edges of every snapshot and publish them.
+
+    Args:
+      description: the data set.
+      output: the artefact directory, RUN_DIR/graph; replaced when the stage succeeds, else left as it was.
+      beam_args: Beam's options and those of `SwingOptions`.
+
+    Returns:
+      The manifest. `details`: `snapshots` (id -> `valid_from`, `edges`, `newest_event_time`),
+      `newest_event_time` (of the whole log; None if there are no edges), `time_is_rank`.
+
+    Raises:
+      E2EGRecError: the logs cannot be read, or hold no positive behaviour.
+    """
+    options = pipeline_options(beam_args)
+    partitions, shards, threads = _groups(description, options)
+    configuration, inputs = swing_configuration(description), input_fingerprint(description)
+    with publish(output) as staging:
+        edges = (staging / "edges").resolve()
+        pipeline = beam.Pipeline(options=options)
+        _ = (
+            pipeline
+            | "EventsByUser" >> EventsByUser(description, partitions)
+            | "SwingEdgeFiles" >> SwingEdgeFiles(description, str(edges), shards, threads)
+        )
+        counters = run_pipeline(pipeline)
+        if not counters.get("positive_rows"):
+            raise E2EGRecError(
+                f"no row that feeds the graph has {' or '.join(description.graph.positive)}; "
+                "check `graph.positive`, `graph.rows` and the `behaviours` of the logs"
+            )
+        snapshots, log_newest_time = _snapshots_written(edges, description)
+        if not snapshots:
+            _log.warning(
+                "no two items share two users inside any snapshot's window: the graph has no Swing edges"
+            )
+        newest = [snapshot["newest_event_time"] for snapshot in snapshots.values()]
+        manifest = Manifest(
+            stage=STAGE,
+            configuration=configuration,
+            fingerprint=fingerprint_of(STAGE, configuration, inputs, None),
+            inputs=inputs,
+            newest_edge_time=max(newest, default=None),
+            counters=counters | {"snapshots": len(snapshots)},
+            details={
+                "snapshots": snapshots,
+                "newest_event_time": log_newest_time,
+                "time_is_rank": description.time_is_rank,
+            },
+        )
+        write_manifest(staging, manifest)
+    return manifest
+
+
+def swing_configuration(description: DatasetDescription) -> dict[str, Any]:
+    """The part of a description that the edges depend on."""
+    graph = description.graph.model_dump(
+        mode="json", by_alias=True, include={"regime", "rows", "positive", "snapshots", "swing"}
+    )
+    uses_labels_from = description.graph.snapshots.refresh == "once"
+    return {
+        "seed": description.seed,
+        "interactions": [log.model_dump(mode="json", by_alias=True) for log in description.interactions],
+        "ranker": {"rows": [rows.model_dump(mode="json", by_alias=True) for rows in description.ranker.rows]},
+        "graph": graph,
+        "split": {"labels_from": str(description.split.labels_from)} if uses_labels_from else {},
+    }
+
+
+def swing_fingerprint(description: DatasetDescription) -> str:
+    """The fingerprint of the artefact that the stage makes from this description and these logs.
+
+    Raises:
+      E2EGRecError: a log does not exist.
+    """
+    return fingerprint_of(STAGE, swing_configuration(description), input_fingerprint(description), None)
+
+
+def _groups(description: DatasetDescription, options: PipelineOptions) -> tuple[int, int, int]:
+    """User partitions, item shards and threads per worker."""
+    size = sum(
+        file.size_in_bytes
+        for number, log in enumerate(description.interactions)
+        for file in match_files(log.paths, description.data_root, f"interactions.{number}.paths")
+    )
+    swing, direct = options.view_as(SwingOptions), options.view_as(DirectOptions)
+    in_processes = direct.direct_running_mode == "multi_processing"
+    workers = (direct.direct_num_workers or available_cores()) if in_processes else 1
+    return (
+        swing.swing_partitions or min(max(workers, -(-size // _BYTES_PER_PARTITION)), _MOST_GROUPS),
+        swing.swing_shards or min(max(workers, -(-size // _BYTES_PER_SHARD)), _MOST_GROUPS),
+        swing.swing_threads or max(1, available_cores() // workers),
+    )
+
+
+def _snapshots_written(
+    directory: Path, description: DatasetDescription
+) -> tuple[dict[str, dict[str, int]], int | None]:
+    """What the footers of the edge files say: a record per snapshot, and the newest event time of the log."""
+    plan = SnapshotPlan.from_description(description)
+    records: dict[int, dict[str, int]] = {}
+    log_newest_time = None
+    for path in directory.glob("snapshot=*/*.parquet"):
+        snapshot = int(path.parent.name.removeprefix("snapshot="))
+        footer = pq.read_metadata(path)
+        newest = int(footer.metadata[NEWEST_EVENT_TIME])
+        log_newest_time = int(footer.metadata[LOG_NEWEST_TIME])
+        record = records.setdefault(
+            snapshot, {"valid_from": plan.valid_from(snapshot), "edges": 0, "newest_event_time": newest}
+        )
+        record["edges"] += footer.num_rows
+        record["newest_event_time"] = max(record["newest_event_time"], newest)
+    return {str(snapshot): records[snapshot] for snapshot in sorted(records)}, log_newest_time
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse the flags, run the stage, print its counters; the exit code is 2 after a mistake in the input."""
+    parser = argparse.ArgumentParser(
+        prog="python -m beam_pipelines.swing", description=(__doc__ or "").splitlines()[0]
+    )
+    parser.add_argument("--input", required=True, help="data set description (YAML)")
+    parser.add_argument("--data", help="folder of the data; the description's own if absent")
+    parser.add_argument("--output", required=True, help="artefact directory, RUN_DIR/graph")
+    arguments, beam_args = parser.parse_known_args(argv)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logging.getLogger("beam_pipelines").setLevel(logging.INFO)
+    try:
+        manifest = run_swing(load_description(arguments.input, arguments.data), arguments.output, beam_args)
+    except E2EGRecError as error:
+        print(error, file=sys.stderr)
+        return 2
+    table = Table("counter", "value", title=f"Swing edges in {arguments.output}")
+    for name, value in manifest.counters.items():
+        table.add_row(name, f"{value:,}")
+    Console().print(table)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -73,6 +73,12 @@ def shortest(action: Callable[[], Any], repeats: int = 3) -> float:
     return min(seconds)
 
 
+def shortest_of_each(actions: Mapping[str, Callable[[], Any]], repeats: int = 3) -> dict[str, float]:
+    """Wall seconds of the fastest run of each action; they take turns, so that a busy spell does not hit one alone."""
+    runs = [{name: shortest(action, 1) for name, action in actions.items()} for _ in range(repeats)]
+    return {name: min(run[name] for run in runs) for name in actions}
+
+
 def machine() -> dict[str, Any]:
     """What the figures were measured on."""
     model = platform.processor() or platform.machine()

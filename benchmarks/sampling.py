@@ -8,6 +8,7 @@ writing (one thread), and the whole Beam stage (`FnApiRunner`, one process) with
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from benchmarks.reporting import Target, benchmark_parser, pin_threads, report, shortest
 
@@ -49,7 +50,11 @@ def main() -> int:
     }
     figures = [
         {"step": "sampling", "seconds": kernel, "seeds/s": ratios["sampled_per_s"]},
-        {"step": "sampling, encoding, writing", "seconds": written, "seeds/s": ratios["sampled_and_written_per_s"]},
+        {
+            "step": "sampling, encoding, writing",
+            "seconds": written,
+            "seeds/s": ratios["sampled_and_written_per_s"],
+        },
         {"step": "whole Beam stage", "seconds": stage, "seeds/s": ratios["whole_stage_per_s"]},
         {"step": "bytes per record", "seconds": "", "seeds/s": size / seeds},
     ]
@@ -68,7 +73,7 @@ def _in_memory(seeds: int, folder: Path) -> tuple[float, float, int]:
     from tf_e2egrec.subgraphs.subgraph_batch import SubgraphBatch
 
     rng = np.random.default_rng(0)
-    source, target, weight = _edges(seeds, rng)
+    source, _, weight = _edges(seeds, rng)
     indptr = np.arange(seeds + 1) * NEIGHBOURS
     table = NeighbourTable(np.arange(seeds), indptr, source, weight)
     layout = RecordLayout.from_description(_description(folder))
@@ -125,8 +130,12 @@ def _whole_stage(seeds: int, folder: Path) -> float:
     source, target, weight = _edges(items, rng)
     edges = folder / "graph" / "edges" / "snapshot=0"
     edges.mkdir(parents=True)
-    pq.write_table(pa.table({"source": source, "target": target, "weight": weight}), edges / "shard-0.parquet")
-    manifest = Manifest(stage="swing", configuration={}, fingerprint=swing_fingerprint(description), inputs="")
+    pq.write_table(
+        pa.table({"source": source, "target": target, "weight": weight}), edges / "shard-0.parquet"
+    )
+    manifest = Manifest(
+        stage="swing", configuration={}, fingerprint=swing_fingerprint(description), inputs=""
+    )
     write_manifest(folder / "graph", manifest)
 
     def run() -> None:
@@ -135,7 +144,7 @@ def _whole_stage(seeds: int, folder: Path) -> float:
     return shortest(run, repeats=2)  # the first run compiles
 
 
-def _edges(items: int, rng: "np.random.Generator") -> tuple["np.ndarray", "np.ndarray", "np.ndarray"]:  # type: ignore[name-defined] # noqa: F821
+def _edges(items: int, rng: Any) -> tuple[Any, Any, Any]:
     """150 weighted edges into every item, ordered as the swing stage writes them (ties aside)."""
     import numpy as np
 
@@ -145,7 +154,7 @@ def _edges(items: int, rng: "np.random.Generator") -> tuple["np.ndarray", "np.nd
     return (target + offset.ravel()) % items, target, weight.ravel()
 
 
-def _description(folder: Path):  # type: ignore[no-untyped-def] # noqa: ANN202
+def _description(folder: Path) -> Any:
     from tf_e2egrec.dataset.description import parse_description
 
     text = DESCRIPTION.format(fanout=FANOUT, neighbours=NEIGHBOURS)

@@ -3,10 +3,10 @@
     python -m benchmarks.swing [--quick] [--json]
 
 The logs are synthetic, with power laws over users and items: 100k (6k users, 4k items), 1M (50k, 20k), and "1M
-dense" (6k, 4k). A contribution is one term of the score's sum. The kernel's time begins with prepared histories
-and ends with the edges; the stage's time begins with Parquet files and ends with the published artefact (one
-snapshot). Nanoseconds per contribution are those of one thread. The fastest of three runs counts, after one run
-that compiles.
+dense" (6k, 4k). A contribution is one term of the score's sum; nanoseconds per contribution are those of one
+thread, from prepared histories to edges. The stage's time, from Parquet files to the published artefact (one
+snapshot), is compared with the kernel's on two threads, and, without a target, with that of `swing_edges` in
+memory, which starts from unordered arrays. The fastest of three runs counts, after one that compiles.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.reporting import Target, benchmark_parser, pin_threads, report, shortest
+from benchmarks.reporting import Target, benchmark_parser, pin_threads, report, shortest_of_each
 
 DESCRIPTION = """
 name: benchmark
@@ -65,7 +65,7 @@ def measure(log: Log, threads: int, folder: Path) -> tuple[dict[str, float], dic
 
     from beam_pipelines.swing import run_swing
     from tf_e2egrec.dataset.description.load import load_description
-    from tf_e2egrec.graph.swing import SwingHistories, window_edges
+    from tf_e2egrec.graph.swing import SwingHistories, swing_edges, window_edges
 
     random = np.random.default_rng(0)
     share = [(1.0 + np.arange(size)) ** -power for size, power in ((log.users, 0.6), (log.items, 0.8))]
@@ -77,25 +77,25 @@ def measure(log: Log, threads: int, folder: Path) -> tuple[dict[str, float], dic
     description = load_description(folder / "log.yaml")
     spec = description.graph.swing
     histories = SwingHistories.from_interactions(user, item, time, description.seed)
-    counters = window_edges(histories, spec, threads=1).counters  # compiles
-    run_swing(description, folder / "graph")
-    one_thread = shortest(lambda: window_edges(histories, spec, threads=1))
-    kernel = shortest(lambda: window_edges(histories, spec, threads=threads))
-    stage = shortest(lambda: run_swing(description, folder / "graph"))
+    counters = window_edges(histories, spec, threads=1).counters
+    actions = {
+        "kernel, 1 thread": lambda: window_edges(histories, spec, threads=1),
+        "kernel": lambda: window_edges(histories, spec, threads=threads),
+        "memory": lambda: swing_edges(user, item, time, spec, description.seed, threads=threads),
+        "stage": lambda: run_swing(description, folder / "graph"),
+    }
+    shortest_of_each(actions, 1)  # compiles
+    seconds = shortest_of_each(actions)
     ratios = {
-        f"{log.name} ns per contribution": one_thread * 1e9 / counters["contributions"],
-        f"{log.name} stage / kernel": stage / kernel,
+        f"{log.name} ns per contribution": seconds["kernel, 1 thread"] * 1e9 / counters["contributions"],
+        f"{log.name} stage / kernel": seconds["stage"] / seconds["kernel"],
+        f"{log.name} stage / memory": seconds["stage"] / seconds["memory"],
     }
     figures: dict[str, object] = {
         "log": log.name,
-        "rows": log.rows,
-        "pair_lookups": counters["pair_lookups"],
-        "contributions": counters["contributions"],
-        "edges": counters["edges"],
-        "kernel_1_thread_s": round(one_thread, 3),
-        f"kernel_{threads}_threads_s": round(kernel, 3),
-        "stage_s": round(stage, 3),
-        "ns_per_lookup": round(one_thread * 1e9 / counters["pair_lookups"], 2),
+        **{name: counters[name] for name in ("pair_lookups", "contributions", "edges")},
+        **{f"{name} s": round(value, 3) for name, value in seconds.items()},
+        "ns/look-up": round(seconds["kernel, 1 thread"] * 1e9 / counters["pair_lookups"], 2),
     }
     return ratios, figures
 

@@ -41,7 +41,7 @@ graph:
   positive: [click]
   explicit: [like]
   recent: 4
-  snapshots: {refresh: 1d, window: 3d}
+  snapshots: {refresh: 8h, window: 3d}
   swing: {min_behaviours: 2}
   sampling: {fanout: 6, recent_fanout: 3, top: 12}
 split: {by: time, labels_from: 2020-01-03, train_until: 2020-01-05, valid_until: 2020-01-06}
@@ -69,7 +69,9 @@ def write_data(folder: Path, log: dict[str, np.ndarray], negatives: bool = False
     return load_description(folder / "small.yaml")
 
 
-def run(folder: Path, log: dict[str, np.ndarray], negatives: bool = False, beam_args: tuple[str, ...] = ()) -> Path:
+def run(
+    folder: Path, log: dict[str, np.ndarray], negatives: bool = False, beam_args: tuple[str, ...] = ()
+) -> Path:
     description = write_data(folder, log, negatives)
     run_swing(description, folder / "graph")
     run_subgraphs(description, folder / "graph", folder / "subgraphs", beam_args)
@@ -110,7 +112,12 @@ def test_every_impression_is_written_once(plain):
     log = random_log()
     shown = log["t"] >= START + 2 * DAY
     records = read_all(plain)
-    found = sorted(zip(*([int(r[f"nodes/_readout.{n}"][0]) for r in records] for n in ("user_id", "item_id", "time")), strict=True))
+    found = sorted(
+        zip(
+            *([int(r[f"nodes/_readout.{n}"][0]) for r in records] for n in ("user_id", "item_id", "time")),
+            strict=True,
+        )
+    )
     assert found == sorted(zip(log["u"][shown], log["i"][shown], log["t"][shown], strict=True))
     assert len({int(r["nodes/_readout.impression_id"][0]) for r in records}) == len(records)
     likes = sum(float(r["nodes/_readout.reward"][0]) for r in records)
@@ -126,7 +133,9 @@ def test_every_impression_is_written_once(plain):
 def test_recent_items_are_older_and_not_the_candidate(plain):
     log = random_log()
     for record in read_all(plain):
-        user, item, time = (int(record[f"nodes/_readout.{name}"][0]) for name in ("user_id", "item_id", "time"))
+        user, item, time = (
+            int(record[f"nodes/_readout.{name}"][0]) for name in ("user_id", "item_id", "time")
+        )
         rows = (log["u"] == user) & (log["t"] < time) & log["liked"] & (log["i"] != item)
         latest = {int(i): int(log["t"][rows & (log["i"] == i)].max()) for i in log["i"][rows]}
         expected = sorted(latest, key=lambda key: (-latest[key], -key))[:4]
@@ -160,7 +169,9 @@ def test_edges_come_from_the_snapshot_that_serves_the_moment(plain, split):
             if split == "test":
                 assert source[chosen].tolist() == list(weights)[:fanout]
             if chosen.any():
-                np.testing.assert_allclose(record["edges/swing.propagation_weight"][chosen].sum(), 1, rtol=1e-5)
+                np.testing.assert_allclose(
+                    record["edges/swing.propagation_weight"][chosen].sum(), 1, rtol=1e-5
+                )
         assert (source != target).all()
         with_edges += len(source) > 0
     assert with_edges > 50
@@ -174,7 +185,11 @@ def test_manifest_node_tables_and_schema(plain):
     assert manifest.counters["records"] == shown
     assert sum(manifest.counters[f"impressions_{split}"] for split in ("train", "valid", "test")) == shown
     assert sum(entry["records"] for files in manifest.details["files"].values() for entry in files) == shown
-    assert all((plain / entry["file"]).stat().st_size == entry["bytes"] for files in manifest.details["files"].values() for entry in files)
+    assert all(
+        (plain / entry["file"]).stat().st_size == entry["bytes"]
+        for files in manifest.details["files"].values()
+        for entry in files
+    )
     assert manifest.details["string_columns"] == ["device"]
     assert manifest.newest_edge_time is not None
     edges = sum(len(record["edges/swing.#source"]) for record in read_all(plain))
@@ -199,7 +214,9 @@ def test_negatives_are_never_engaged_with(sampled):
     log = random_log()
     engaged = set(zip(log["u"].tolist(), log["i"].tolist(), strict=True))
     counters = read_manifest(sampled, "subgraphs", "").counters
-    own = [(int(r["nodes/_readout.user_id"][0]), int(r["nodes/_readout.item_id"][0])) for r in read_all(sampled)]
+    own = [
+        (int(r["nodes/_readout.user_id"][0]), int(r["nodes/_readout.item_id"][0])) for r in read_all(sampled)
+    ]
     negatives = [pair for pair in own if pair not in engaged]
     assert len(negatives) == counters["negatives"] > 100
     assert len(own) == counters["impressions_logged"] + counters["negatives"]
@@ -208,7 +225,9 @@ def test_negatives_are_never_engaged_with(sampled):
     for record in read_all(sampled):
         if float(record["nodes/_readout.reward"][0]):
             key = (int(record["nodes/_readout.user_id"][0]), int(record["nodes/_readout.time"][0]))
-            by_request.setdefault(key, []).append(record["nodes/item.#id"][record["edges/recent.#source"].astype(int)].tolist())
+            by_request.setdefault(key, []).append(
+                record["nodes/item.#id"][record["edges/recent.#source"].astype(int)].tolist()
+            )
     for record, pair in zip(read_all(sampled), own, strict=True):
         if pair not in engaged:
             assert float(record["nodes/_readout.reward"][0]) == 0
@@ -263,7 +282,7 @@ def test_ids_of_two_kinds_are_refused(plain, tmp_path):
     description = write_data(tmp_path, random_log())
     pq.write_table(pa.table({"i": ["a", "b"], "price": [1.0, 2.0]}), tmp_path / "items.parquet")
     run_swing(description, tmp_path / "graph")
-    with pytest.raises(E2EGRecError, match="item ids of domain `item` are integers in .* but text in"):
+    with pytest.raises(E2EGRecError, match=r"item ids of domain `item` are integers in .* but text in"):
         run_subgraphs(description, tmp_path / "graph", tmp_path / "subgraphs")
 
 
@@ -276,3 +295,30 @@ def test_the_entry_point(plain, tmp_path, capsys):
     arguments[3] = str(tmp_path / "nothing")
     assert main([*arguments, "--output", str(tmp_path / "out")]) == 2
     assert "run `e2egrec swing` first" in capsys.readouterr().err
+
+
+def test_logs_that_know_only_ranks(tmp_path):
+    log = random_log()
+    order = np.lexsort([log["t"], log["u"]])
+    log = {name: values[order] for name, values in log.items()}
+    log["t"] = np.arange(len(order))
+    text = TEXT.replace("unit: ms", "unit: rank").replace("NEGATIVES", "")
+    text = text.replace("refresh: 8h, window: 3d", "refresh: 0.25, window: all")
+    split = "split: {by: user_fraction, train_until: 0.5, valid_until: 0.75}"
+    write_data(tmp_path, log)
+    (tmp_path / "small.yaml").write_text(text[: text.index("split:")] + split)
+    description = load_description(tmp_path / "small.yaml")
+    run_swing(description, tmp_path / "graph")
+    manifest = run_subgraphs(description, tmp_path / "graph", tmp_path / "subgraphs")
+    records = read_all(tmp_path / "subgraphs")
+    assert len(records) == 900
+    files = [path.name for path in sorted((tmp_path / "subgraphs").rglob("*.tfrecord"))]
+    assert files == [
+        f"impressions-{bucket:012d}-000.tfrecord" for bucket in (3, 0, 1, 2)
+    ]  # test, train, valid
+    ages = np.concatenate([record["edges/recent.age"] for record in records])
+    assert 0 < ages.min() < ages.max() < 1
+    assert {int(record["nodes/_readout.hour_of_day"][0]) for record in records} == {-1}
+    first_quarter = [r for r in records if r["nodes/_readout.time"][0] < 250_000_000]
+    assert sum(len(r["edges/swing.#source"]) for r in first_quarter) == 0  # snapshot 0 sees nothing
+    assert manifest.counters["swing_edges"] > 0

@@ -28,7 +28,9 @@ def test_negatives_are_unknown_distinct_items_of_the_pool():
     for row, one in zip(drawn, user, strict=True):
         assert not set(row) & set(known[one])
         assert len(set(row)) == 3
-    counts = np.bincount(draw(np.arange(4000), np.full(4000, 15), np.zeros(4000), [[]], 1)[0][:, 0], minlength=20)
+    counts = np.bincount(
+        draw(np.arange(4000), np.full(4000, 15), np.zeros(4000), [[]], 1)[0][:, 0], minlength=20
+    )
     assert counts.min() > 120  # 200 expected each
 
 

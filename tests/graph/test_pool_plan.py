@@ -75,7 +75,9 @@ def test_against_the_definition(sampler, window):
             hashes = hash_keys(plan.seed, events.user[kept], item, events.time[kept], ordinal)
         else:
             item = np.unique(item)
-            hashes = hash_keys(plan.seed, item, plan.era_of(bucket)) if plan.eras else hash_keys(plan.seed, item)
+            hashes = (
+                hash_keys(plan.seed, item, plan.era_of(bucket)) if plan.eras else hash_keys(plan.seed, item)
+            )
         assert pool(table, bucket) == item[np.argsort(hashes)][: plan.size].tolist()
 
 

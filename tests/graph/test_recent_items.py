@@ -8,7 +8,12 @@ from tf_e2egrec.graph.recent_items import recent_items
 def by_definition(user, time, item, explicit, row, limit):
     latest: dict[int, int] = {}
     for other in range(len(user)):
-        if user[other] == user[row] and time[other] < time[row] and explicit[other] and item[other] != item[row]:
+        if (
+            user[other] == user[row]
+            and time[other] < time[row]
+            and explicit[other]
+            and item[other] != item[row]
+        ):
             latest[item[other]] = max(latest.get(item[other], time[other]), time[other])
     newest_first = sorted(latest.items(), key=lambda pair: (-pair[1], -pair[0]))[:limit]
     return [key for key, _ in newest_first], [time[row] - when for _, when in newest_first]

@@ -53,12 +53,14 @@ def test_two_draws_are_successive_draws_without_replacement(beta):
     p = WEIGHTS**beta / (WEIGHTS**beta).sum()
     pairs = list(itertools.combinations(range(len(p)), 2))
     expected = np.array([p[i] * p[j] / (1 - p[i]) + p[j] * p[i] / (1 - p[j]) for i, j in pairs]) * COPIES
-    found = {pair: 0 for pair in pairs}
+    found = dict.fromkeys(pairs, 0)
     for row in rows(sample):
         found[tuple(sorted(row))] += 1
     kept = expected > 5
     observed = np.array(list(found.values()))[kept]
-    assert scipy.stats.chisquare(observed, expected[kept] * observed.sum() / expected[kept].sum()).pvalue > 1e-3
+    assert (
+        scipy.stats.chisquare(observed, expected[kept] * observed.sum() / expected[kept].sum()).pvalue > 1e-3
+    )
 
 
 def test_beta_zero_includes_neighbours_uniformly():
@@ -84,14 +86,19 @@ def test_deterministic_form_takes_the_heaviest_ties_by_key():
         weights = np.array([-w for w, _ in order])
         np.testing.assert_array_equal(sample.weights[chosen], weights)
         np.testing.assert_allclose(
-            sample.propagation_weights[chosen], weights**0.5 / (weights**0.5).sum(), rtol=1e-5, err_msg=str(item)
+            sample.propagation_weights[chosen],
+            weights**0.5 / (weights**0.5).sum(),
+            rtol=1e-5,
+            err_msg=str(item),
         )
 
 
 def test_a_sample_depends_on_seed_epoch_source_and_target_alone():
     table = random_table(1)
     rng = np.random.default_rng(0)
-    whole = dict(zip(table.items.tolist(), rows(sample_neighbours(table, table.items, 5, seed=7)), strict=True))
+    whole = dict(
+        zip(table.items.tolist(), rows(sample_neighbours(table, table.items, 5, seed=7)), strict=True)
+    )
     some = rng.permutation(table.items)[:20]
     assert rows(sample_neighbours(table, some, 5, seed=7)) == [whole[key] for key in some]
     assert rows(sample_neighbours(table, table.items, 5, seed=8)) != list(whole.values())
@@ -107,7 +114,9 @@ def test_an_edge_more_does_not_reshuffle_the_others():
     )
     before, after = (rows(sample_neighbours(one, table.items, 5, beta=1.0)) for one in (table, lighter))
     full = np.diff(table.indptr) >= 5
-    assert [a for a, f in zip(after, full, strict=True) if f] == [b for b, f in zip(before, full, strict=True) if f]
+    assert [a for a, f in zip(after, full, strict=True) if f] == [
+        b for b, f in zip(before, full, strict=True) if f
+    ]
 
 
 def test_only_the_top_heaviest_are_considered():

@@ -14,7 +14,7 @@ from tf_e2egrec.graph.swing_reference import capped_histories, swing_reference
 
 # (users, items, times); few distinct values, so that duplicates, ties and hot items are common
 logs = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9), st.integers(0, 6)), max_size=90)
-large_logs = st.tuples(st.integers(0, 2**32 - 1), st.integers(200, 600))
+large_logs = st.tuples(st.integers(0, 2**32 - 1), st.integers(200, 600), st.sampled_from([5, 25]))
 specs = st.builds(
     SwingSpec,
     preset=st.sampled_from(["pai", "paper", "seed"]),
@@ -57,7 +57,9 @@ def test_kernel_is_the_definition(log, spec, seed):
 def test_kernel_is_the_definition_on_longer_histories(source, spec):
     # Long lists take the dense path and its partial sums, short ones the sparse path.
     random = np.random.default_rng(source[0])
-    log = list(zip(*(random.integers(0, high, source[1]).tolist() for high in (25, 40, 50)), strict=True))
+    log = list(
+        zip(*(random.integers(0, high, source[1]).tolist() for high in (source[2], 40, 50)), strict=True)
+    )
     spec = spec.model_copy(update={"max_behaviours": 30, "max_users_per_item": 20, "top": 30})
     assert_is_reference(swing_edges(*columns(log), spec), log, spec, 0)
 

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 
 from tf_e2egrec.dataset.time_axis import MS_PER_DAY, RANK_SCALE
@@ -15,9 +17,11 @@ def test_names_are_in_time_order_within_a_split():
     assert len(set(names)) == len(names)
     for code, name_of_split in enumerate(("train", "valid", "test")):
         own = sorted(name for name in names if name.startswith(f"{name_of_split}/"))
-        ranges = [(time[index == names.index(name)].min(), time[index == names.index(name)].max()) for name in own]
+        ranges = [
+            (time[index == names.index(name)].min(), time[index == names.index(name)].max()) for name in own
+        ]
         assert all((split[index == names.index(name)] == code).all() for name in own)
-        assert all(a[1] < b[0] for a, b in zip(ranges, ranges[1:], strict=False))
+        assert all(a[1] < b[0] for a, b in itertools.pairwise(ranges))
     assert len(names) > 10  # days with about 200 impressions were cut
     assert np.bincount(index).max() < 150
 

@@ -25,9 +25,24 @@ def plain(block: ImpressionBlock) -> list[tuple]:
     rows = []
     for i in range(len(block)):
         history = slice(*block.history_indptr[block.history[i] : block.history[i] + 2])
-        own = (block.user[i], block.item[i], block.time[i], block.impression_id[i], block.reward[i], block.stay[i])
+        own = (
+            block.user[i],
+            block.item[i],
+            block.time[i],
+            block.impression_id[i],
+            block.reward[i],
+            block.stay[i],
+        )
         context = tuple(values[i] for _, values in sorted(block.context.items()))
-        rows.append((*own, block.content_duration[i], *context, tuple(block.recent[history]), tuple(block.age[history])))
+        rows.append(
+            (
+                *own,
+                block.content_duration[i],
+                *context,
+                tuple(block.recent[history]),
+                tuple(block.age[history]),
+            )
+        )
     return rows
 
 
@@ -43,7 +58,7 @@ def test_take_keeps_rows_and_drops_unused_histories():
 def test_concatenate_and_pack():
     blocks = [random_block(1), random_block(2, n=1, histories=1), random_block(3).take(np.zeros(0, int))]
     whole = ImpressionBlock.concatenate(blocks)
-    assert plain(whole) == sum((plain(block) for block in blocks), [])
+    assert plain(whole) == [row for block in blocks for row in plain(block)]
     again = ImpressionBlock.from_bytes(whole.to_bytes())
     assert plain(again) == plain(whole)
     for field in dataclasses.fields(ImpressionBlock):

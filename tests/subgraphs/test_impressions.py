@@ -79,7 +79,9 @@ def test_derived_features():
     block, _, _ = impressions_of(events_of(), PLAIN, None, FIRST)
     assert block.context["hour_of_day"].tolist() == [0, 1, 1, 1, 6]
     assert block.context["day_of_week"].tolist() == [3, 3, 3, 4, 3]  # Monday is 0
-    np.testing.assert_allclose(block.context["item_age"], [np.nan, np.nan, np.nan, np.log1p(49), np.log1p(30)], rtol=1e-6)
+    np.testing.assert_allclose(
+        block.context["item_age"], [np.nan, np.nan, np.nan, np.log1p(49), np.log1p(30)], rtol=1e-6
+    )
     np.testing.assert_allclose(block.context["recent_count"], np.log1p([1, 1, 1, 2, 0]), rtol=1e-6)
     assert {values.dtype for values in block.context.values()} == {np.dtype(np.int64), np.dtype(np.float32)}
 

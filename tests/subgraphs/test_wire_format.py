@@ -10,7 +10,10 @@ def test_crc32c(length):
     data = np.random.default_rng(length).integers(0, 256, length + 5).astype(np.uint8)
     expected = google_crc32c.value(data[3 : 3 + length].tobytes())
     assert crc32c(data, 3, 3 + length) == expected
-    assert masked_crc32c(data, 3, 3 + length) == (((expected >> 15) | (expected << 17)) + 0xA282EAD8) & 0xFFFFFFFF
+    assert (
+        masked_crc32c(data, 3, 3 + length)
+        == (((expected >> 15) | (expected << 17)) + 0xA282EAD8) & 0xFFFFFFFF
+    )
 
 
 @pytest.mark.parametrize("value", [0, 1, 127, 128, 300, 2**31, 2**58 + 3, 2**63 - 1, -1, -(2**63)])

@@ -139,18 +139,9 @@ def window_edges(
         parts = [scores(*piece) for piece in pieces]
     source, target, weight = (np.concatenate([part[column] for part in parts]) for column in range(3))
     work = np.array([part[3] for part in parts])
-    counters = {
-        "users_below_min": int(user_caps[swing_window.USERS_BELOW_MIN]),
-        "users_capped": int(user_caps[swing_window.USERS_CAPPED]),
-        "behaviours_capped": int(user_caps[swing_window.BEHAVIOURS_CAPPED]),
-        "items_capped": int(item_caps[swing_window.ITEMS_CAPPED]),
-        "anchor_users_capped": int(item_caps[swing_window.ANCHOR_USERS_CAPPED]),
-        "pair_lookups": int(work[:, swing_kernel.PAIR_LOOKUPS].sum()),
-        "contributions": int(work[:, swing_kernel.CONTRIBUTIONS].sum()),
-    }
     return _edges(
         (histories.item_keys[source], histories.item_keys[target], weight),
-        counters,
+        _counters(user_caps, item_caps, work),
         int(work[:, swing_kernel.NEWEST_TIME].max()) if len(source) else None,
         normalise=spec.normalise,
     )
@@ -177,6 +168,19 @@ def symmetrised(edges: SwingEdges) -> SwingEdges:
 def available_cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _counters(user_caps: np.ndarray, item_caps: np.ndarray, work: np.ndarray) -> dict[str, int]:
+    """The kernels' counters by name; `work` has a row for each piece."""
+    return {
+        "users_below_min": int(user_caps[swing_window.USERS_BELOW_MIN]),
+        "users_capped": int(user_caps[swing_window.USERS_CAPPED]),
+        "behaviours_capped": int(user_caps[swing_window.BEHAVIOURS_CAPPED]),
+        "items_capped": int(item_caps[swing_window.ITEMS_CAPPED]),
+        "anchor_users_capped": int(item_caps[swing_window.ANCHOR_USERS_CAPPED]),
+        "pair_lookups": int(work[:, swing_kernel.PAIR_LOOKUPS].sum()),
+        "contributions": int(work[:, swing_kernel.CONTRIBUTIONS].sum()),
+    }
 
 
 def _edges(

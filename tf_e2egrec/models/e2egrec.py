@@ -168,6 +168,7 @@ class E2EGRec(MultiTaskModel):
         history = mean_by_target(item, tf.gather(seed_item, recent.source), recent.target, tf.shape(user)[0])
         parts = [user, candidate, history]
         crosses = [user * candidate, history * candidate]
+        crosses += [tf.reduce_sum(cross, axis=-1, keepdims=True) for cross in crosses]
         if self.context_embedding is not None:
             context = self.context_embedding(graph.node_sets[READOUT].get_features_dict())
             parts.append(context)

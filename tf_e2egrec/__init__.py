@@ -27,6 +27,8 @@ _HOME_OF = {
     "E2EGRec": "tf_e2egrec.models",
     "GradNorm": "tf_e2egrec.training",
     "MultiTaskModel": "tf_e2egrec.training",
+    "RowSparseAdam": "tf_e2egrec.training",
+    "SwingSpec": "tf_e2egrec.dataset.description",
 }
 
 __all__ = ["__version__", *_HOME_OF]

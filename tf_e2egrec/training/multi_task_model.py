@@ -160,7 +160,10 @@ class MultiTaskModel(tf.keras.Model):
         tasks = self.balancer.tasks
         parts = [tape.gradient(losses[task], kernel) for task in tasks[:-1]]
         parts = [tf.zeros_like(kernel) if part is None else tf.convert_to_tensor(part) for part in parts]
-        rest = subtract(tf.convert_to_tensor(total) * float(replicas), [(weights[i], part) for i, part in enumerate(parts)])
+        rest = subtract(
+            tf.convert_to_tensor(total) * float(replicas),
+            [(weights[i], part) for i, part in enumerate(parts)],
+        )
         gradients = [*parts, rest / tf.maximum(weights[len(tasks) - 1], 1e-12)]
         context = tf.distribute.get_replica_context()
         if replicas > 1 and context is not None:

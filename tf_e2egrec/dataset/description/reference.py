@@ -20,7 +20,13 @@ def description_reference() -> str:
     """
     parts = ["# The data set description file", "", _INTRODUCTION]
     for path, model in _models(DatasetDescription, ""):
-        parts += ["", f"## {f'`{path}`' if path else 'Top level'}", "", (model.__doc__ or "").split("\n\n")[0], ""]
+        parts += [
+            "",
+            f"## {f'`{path}`' if path else 'Top level'}",
+            "",
+            (model.__doc__ or "").split("\n\n")[0],
+            "",
+        ]
         parts += ["| key | type | default | meaning |", "|---|---|---|---|"]
         meanings = _meanings(model)
         for name, field in model.model_fields.items():
@@ -62,7 +68,7 @@ def _meanings(model: type[pydantic.BaseModel]) -> dict[str, str]:
         for line in (cls.__doc__ or "").split("Attributes:")[1].split("\n"):
             text = line.strip()
             entry = _ENTRY.match(text)
-            if entry and len(line) - len(line.lstrip()) == 6:  # noqa: PLR2004 - the indent of an attribute
+            if entry and len(line) - len(line.lstrip()) == 6:
                 names = [name.strip() for name in entry[1].split(",")]
                 meanings |= dict.fromkeys(names, entry[2])
             elif text and names:
@@ -77,14 +83,15 @@ def _default(field: Any) -> str:
     return default if isinstance(default, str) else json.dumps(default)
 
 
+_PLAIN = {str: "text", int: "integer", float: "number", bool: "true/false", type(None): "null"}
+
+
 def _type(annotation: Any) -> str:
-    if annotation is type(None):
-        return "null"
     if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias):
-        if issubclass(annotation, pydantic.BaseModel):
-            return "mapping"
-        return {"str": "text", "int": "integer", "float": "number", "bool": "true/false"}.get(
-            annotation.__name__, annotation.__name__
+        return (
+            "mapping"
+            if issubclass(annotation, pydantic.BaseModel)
+            else _PLAIN.get(annotation, annotation.__name__)
         )
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Literal:

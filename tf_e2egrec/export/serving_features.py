@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from tf_e2egrec.dataset.ids import MISSING_KEY
 from tf_e2egrec.dataset.time_axis import MS_PER_DAY, RANK_SCALE
 
 _MS_PER_HOUR = MS_PER_DAY // 24
@@ -26,15 +27,17 @@ def derived_features(
       name -> float32 [n], or int64 [n] for the categorical `hour_of_day` and `day_of_week`.
     """
     known = time >= 0
+    has_dates = known & (not time_is_rank)
     unit = RANK_SCALE if time_is_rank else _MS_PER_HOUR
-    age = tf.math.log1p(tf.cast(time - first_seen, tf.float32) / float(unit))
-    missing = tf.constant(-1, tf.int64)
+    age = tf.math.log1p(tf.cast(time - first_seen, tf.float64) / float(unit))
+    missing = tf.constant(MISSING_KEY, tf.int64)
     computed = {
-        "hour_of_day": tf.where(known, time // _MS_PER_HOUR % 24, missing),
-        "day_of_week": tf.where(
-            known, (time // MS_PER_DAY + 3) % 7, missing
-        ),  # 1 January 1970 was a Thursday; Monday is 0
-        "item_age": tf.where(known & (first_seen >= 0) & (first_seen < time), age, float("nan")),
+        "hour_of_day": tf.where(has_dates, time // _MS_PER_HOUR % 24, missing),
+        # The epoch was a Thursday; Monday is 0.
+        "day_of_week": tf.where(has_dates, (time // MS_PER_DAY + 3) % 7, missing),
+        "item_age": tf.cast(
+            tf.where(known & (first_seen >= 0) & (first_seen < time), age, float("nan")), tf.float32
+        ),
         "recent_count": tf.math.log1p(tf.cast(recent_count, tf.float32)),
     }
     return {name: computed[name] for name in names}

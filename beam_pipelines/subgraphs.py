@@ -24,8 +24,10 @@ from rich.table import Table
 
 from beam_pipelines.id_kinds import logged_id_kinds, require_same_kinds, string_columns
 from beam_pipelines.node_tables import read_node_tables
+from beam_pipelines.output_directory import require_mounted
+from beam_pipelines.reuse import take_over
 from beam_pipelines.run import pipeline_options, run_pipeline
-from beam_pipelines.swing import swing_fingerprint
+from beam_pipelines.swing import known_windows, swing_fingerprint
 from beam_pipelines.transforms.events_by_user import EventsByUser
 from beam_pipelines.transforms.file_patterns import input_fingerprint, match_files
 from beam_pipelines.transforms.impressions import Impressions
@@ -40,13 +42,16 @@ from tf_e2egrec.dataset.artefact import (
     write_manifest,
 )
 from tf_e2egrec.dataset.description.dataset_description import DatasetDescription
+from tf_e2egrec.dataset.description.graph_spec import HETEROGENEOUS_KEYS
 from tf_e2egrec.dataset.description.load import load_description
 from tf_e2egrec.dataset.node_table import NodeTable
 from tf_e2egrec.dataset.read_report import ReadReport
 from tf_e2egrec.dataset.split import SPLITS
 from tf_e2egrec.errors import E2EGRecError
+from tf_e2egrec.graph.snapshots import SnapshotPlan
 from tf_e2egrec.subgraphs.file_plan import FilePlan
 from tf_e2egrec.subgraphs.node_statistics import NodeStatistics
+from tf_e2egrec.subgraphs.record_digest import RecordDigest
 from tf_e2egrec.subgraphs.subgraph_builder import SubgraphBuilder
 
 STAGE = "subgraphs"
@@ -54,6 +59,7 @@ _MADE_BY = "e2egrec swing"  # the command that makes the graph
 _BYTES_PER_PARTITION = 8 << 20  # of compressed logs
 _MOST_PARTITIONS = 4096
 _INDEX = "files.json"
+_COUNTED_BY_FILE = ("records", "swing_edges", "recent_items", "isolated_candidates", "without_snapshot")
 
 _log = logging.getLogger(__name__)
 
@@ -69,7 +75,11 @@ class SubgraphsOptions(PipelineOptions):
 
 
 def run_subgraphs(
-    description: DatasetDescription, graph_dir: str | Path, output: str | Path, beam_args: Sequence[str] = ()
+    description: DatasetDescription,
+    graph_dir: str | Path,
+    output: str | Path,
+    beam_args: Sequence[str] = (),
+    reuse: Path | None = None,
 ) -> Manifest:
     """Write the subgraph of every impression and publish them.
 
@@ -78,25 +88,38 @@ def run_subgraphs(
       graph_dir: artefact directory of the swing stage, made from the same description and data.
       output: the artefact directory, RUN_DIR/subgraphs; replaced when the stage succeeds, untouched when it fails.
       beam_args: Beam's options and those of `SubgraphsOptions`.
+      reuse: an artefact of this stage, made from the same description but for `split`: files whose impressions and snapshots are the
+        same are taken over, which `files_reused` counts.
 
     Returns:
-      The manifest. `details`: `files` (split -> list of `file`, `records`, `bytes`, `first_time`, `last_time`, in time order),
+      The manifest. `details`: `files` (split -> what `SubgraphRecords` says of each file, in time order),
       `time_ranges` (split -> [first, last] impression time), `time_is_rank`, `string_columns` (see there).
 
     Raises:
       E2EGRecError: the graph is missing or was made from something else, the logs cannot be read, or there is no impression to train on.
     """
+    require_mounted(output)
     graph = read_manifest(Path(graph_dir), "swing", _MADE_BY)
     require_match(graph, swing_fingerprint(description), Path(graph_dir), _MADE_BY)
     configuration, inputs = subgraphs_configuration(description), input_fingerprint(description)
     kinds, tables = logged_id_kinds(description), ReadReport()
     node_tables = read_node_tables(description, tables)
     require_same_kinds(kinds, tables.kinds)
+    digest = RecordDigest.from_windows(
+        SnapshotPlan.from_description(description), known_windows(graph.details)
+    )
+    known = _known_files(reuse) if reuse else {}
     with publish(output) as staging:
         pipeline = beam.Pipeline(options=pipeline_options(beam_args))
-        _build(pipeline, description, Path(graph_dir).resolve(), staging.resolve(), beam_args)
+        events = pipeline | "EventsByUser" >> EventsByUser(description, _partitions(description, beam_args))
+        directory = str(staging.resolve())
+        builder = SubgraphBuilder.from_description(description, str(Path(graph_dir).resolve()))
+        _build(events, description, directory, SubgraphRecords(builder, directory, digest, known))
         counters = run_pipeline(pipeline)
         files = _read_index(staging, description)
+        counters |= _totals(files)
+        if reuse:
+            counters["files_reused"] = _take_over_files(reuse, staging, files)
         counters |= tables.counters | _write_node_tables(staging, node_tables)
         _write_schema(staging, description)
         manifest = Manifest(
@@ -120,7 +143,10 @@ def run_subgraphs(
 
 def subgraphs_configuration(description: DatasetDescription) -> dict[str, Any]:
     """The part of a description that the records and node tables depend on."""
-    return description.model_dump(mode="json", by_alias=True, exclude={"name", "model", "training"})
+    graph: set[str] = set(HETEROGENEOUS_KEYS)
+    excluded: dict[str, bool | set[str]] = dict.fromkeys(("name", "model", "training", "evaluation"), True)
+    excluded["graph"] = graph
+    return description.model_dump(mode="json", by_alias=True, exclude=excluded)
 
 
 def subgraphs_fingerprint(description: DatasetDescription) -> str:
@@ -134,25 +160,50 @@ def subgraphs_fingerprint(description: DatasetDescription) -> str:
 
 
 def _build(
-    pipeline: beam.Pipeline,
+    events: beam.PCollection[tuple[int, bytes]],
     description: DatasetDescription,
-    graph_dir: Path,
-    staging: Path,
-    beam_args: Sequence[str],
+    directory: str,
+    records: SubgraphRecords,
 ) -> None:
-    """Logs -> events of whole users -> impressions by file -> record files; beside it, statistics for the node tables."""
-    events = pipeline | "EventsByUser" >> EventsByUser(description, _partitions(description, beam_args))
+    """Events of whole users -> impressions by file -> record files; beside it, statistics for the node tables."""
     statistics = events | "LogStatistics" >> LogStatistics(description)
-    _ = statistics | "StatisticsFiles" >> beam.Map(_write_file, directory=str(staging))
+    _ = statistics | "StatisticsFiles" >> beam.Map(_write_file, directory=directory)
     items = statistics | "OfItems" >> beam.Filter(_is_of_items) | "WithoutName" >> beam.Values()
     _ = (
         events
         | "Impressions" >> Impressions(description, FilePlan.from_description(description), items)
-        | "SubgraphRecords"
-        >> SubgraphRecords(SubgraphBuilder.from_description(description, str(graph_dir)), str(staging))
+        | "SubgraphRecords" >> records
         | "FileIndex" >> beam.combiners.ToList()
-        | "IndexFile" >> beam.Map(_write_index, directory=str(staging))
+        | "IndexFile" >> beam.Map(_write_index, directory=directory)
     )
+
+
+def _known_files(older: Path) -> dict[str, str]:
+    """File -> JSON object of `SubgraphRecords`, for every file of an older artefact that says what it was made from."""
+    files = read_manifest(older, STAGE, "e2egrec subgraphs").details["files"]
+    return {
+        entry["file"]: json.dumps(entry)
+        for entries in files.values()
+        for entry in entries
+        if "digest" in entry
+    }
+
+
+def _take_over_files(older: Path, staging: Path, files: dict[str, list[dict[str, Any]]]) -> int:
+    """Take over the files that the pipeline did not write; their number."""
+    names = [entry["file"] for entries in files.values() for entry in entries]
+    missing = [name for name in names if not (staging / name).exists()]
+    for name in missing:
+        take_over(older / name, staging / name)
+    return len(missing)
+
+
+def _totals(files: dict[str, list[dict[str, Any]]]) -> dict[str, int]:
+    """Counters of the whole artefact, whoever wrote its files."""
+    entries = [entry for of_split in files.values() for entry in of_split]
+    return {name: sum(entry[name] for entry in entries) for name in _COUNTED_BY_FILE} | {
+        "files": len(entries)
+    }
 
 
 def _partitions(description: DatasetDescription, beam_args: Sequence[str]) -> int:

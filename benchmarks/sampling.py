@@ -4,6 +4,10 @@
 
 Seeds with 150 neighbours each, of which 100 are kept, to TFRecord files of `tf.train.Example`: the kernel alone, kernel with encoding and
 writing (one thread), and the whole Beam stage (`FnApiRunner`, one process) with reading, grouping by user, recent items and node tables.
+
+TF-GNN's own Beam sampler does the same work, 100 of 150 neighbours per seed to GraphTensors in a TFRecord file, on fewer seeds, in the
+same run and on the same runner; its rate is compared with the whole stage's, and with that of `sample_unigraph` on the very same files. It
+samples uniformly and ignores the weights.
 """
 
 import tempfile
@@ -13,7 +17,11 @@ from typing import Any
 from benchmarks.reporting import Target, benchmark_parser, pin_threads, report, shortest
 
 NEIGHBOURS, FANOUT = 150, 100
-TARGETS = {"sampled_and_written_per_s": Target(">=", 30_000), "whole_stage_per_s": Target(">=", 12_000)}
+TARGETS = {
+    "sampled_and_written_per_s": Target(">=", 30_000),
+    "whole_stage_per_s": Target(">=", 12_000),
+    "vs_tfgnn_beam_sampler": Target(">=", 100),
+}
 
 DESCRIPTION = """
 name: benchmark
@@ -43,10 +51,14 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         kernel, written, size = _in_memory(seeds, Path(folder))
         stage = _whole_stage(seeds, Path(folder))
+        compared = 100 if options.quick else 2_000
+        unigraph, theirs = _against_tfgnn(compared, Path(folder))
     ratios = {
         "sampled_per_s": seeds / kernel,
         "sampled_and_written_per_s": seeds / written,
         "whole_stage_per_s": seeds / stage,
+        "vs_tfgnn_beam_sampler": (seeds / stage) / (compared / theirs),
+        "sample_unigraph_vs_tfgnn_beam_sampler": theirs / unigraph,
     }
     figures = [
         {"step": "sampling", "seconds": kernel, "seeds/s": ratios["sampled_per_s"]},
@@ -56,6 +68,8 @@ def main() -> int:
             "seeds/s": ratios["sampled_and_written_per_s"],
         },
         {"step": "whole Beam stage", "seconds": stage, "seeds/s": ratios["whole_stage_per_s"]},
+        {"step": f"sample_unigraph, {compared} seeds", "seconds": unigraph, "seeds/s": compared / unigraph},
+        {"step": f"TF-GNN (uniform), {compared} seeds", "seconds": theirs, "seeds/s": compared / theirs},
         {"step": "bytes per record", "seconds": "", "seeds/s": size / seeds},
     ]
     targets = {} if options.quick else TARGETS
@@ -142,6 +156,17 @@ def _whole_stage(seeds: int, folder: Path) -> float:
         run_subgraphs(description, folder / "graph", folder / "subgraphs")
 
     return shortest(run, repeats=2)  # the first run compiles
+
+
+def _against_tfgnn(seeds: int, folder: Path) -> tuple[float, float]:
+    """Seconds of `run_sample_unigraph` and of TF-GNN's sampler on the same unigraph."""
+    import numpy as np
+
+    from benchmarks.tfgnn_sampler import seconds_of_ours, seconds_of_tfgnn, write_unigraph
+
+    graph = folder / "unigraph"
+    write_unigraph(graph, seeds, _edges(max(seeds, 2 * NEIGHBOURS), np.random.default_rng(2)))
+    return seconds_of_ours(graph, FANOUT), seconds_of_tfgnn(graph, FANOUT)
 
 
 def _edges(items: int, rng: Any) -> tuple[Any, Any, Any]:

@@ -4,4 +4,4 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import tf_e2egrec  # noqa: E402, F401  - before TensorFlow: it chooses Keras 2
+import tf_e2egrec  # noqa: F401  - before TensorFlow: it chooses Keras 2

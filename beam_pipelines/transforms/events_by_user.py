@@ -1,5 +1,6 @@
 """`EventsByUser`: the logs, read, cleaned and grouped by user."""
 
+import dataclasses
 import functools
 import itertools
 from collections.abc import Iterable, Iterator
@@ -9,13 +10,15 @@ import apache_beam as beam
 import numpy as np
 from apache_beam.metrics import Metrics
 
+from beam_pipelines.progress import advance
 from beam_pipelines.transforms.file_patterns import match_files, open_raw
 from tf_e2egrec.dataset.assemble import assemble_users
 from tf_e2egrec.dataset.canonical import canonicalise, columns_of_log
 from tf_e2egrec.dataset.description.dataset_description import DatasetDescription
 from tf_e2egrec.dataset.events import EventBlock
-from tf_e2egrec.dataset.ids import hash_keys
+from tf_e2egrec.dataset.ids import MISSING_KEY, hash_keys
 from tf_e2egrec.dataset.log_reader import file_parts, read_table_blocks
+from tf_e2egrec.dataset.radix_order import radix_order
 from tf_e2egrec.dataset.read_checks import check_report
 from tf_e2egrec.dataset.read_report import ReadReport
 from tf_e2egrec.errors import E2EGRecError
@@ -40,15 +43,19 @@ class EventsByUser(beam.PTransform):
     Args:
       description: the data set.
       partitions: into how many groups the users are divided by hash.
+      for_graph: leave out what the graph does not look at: stay, content duration, session and context are
+        then missing values, and rows that differ in nothing else count as duplicates. Logs of ranks travel
+        whole, because their pseudo-time depends on the number of distinct rows.
 
     Raises:
       E2EGRecError: at construction, where no file matches.
     """
 
-    def __init__(self, description: DatasetDescription, partitions: int) -> None:
+    def __init__(self, description: DatasetDescription, partitions: int, *, for_graph: bool = False) -> None:
         super().__init__()
         self._description = description
         self._partitions = partitions
+        self._for_graph = for_graph and not description.time_is_rank
         self._files = [
             (i, file.path)
             for i, log in enumerate(description.interactions)
@@ -63,9 +70,9 @@ class EventsByUser(beam.PTransform):
             | "FileParts" >> beam.ParDo(_FileParts(self._description))
             | "SpreadParts" >> beam.Reshuffle()
             | "RowsByPartition"
-            >> beam.ParDo(_RowsByPartition(self._description, self._partitions)).with_outputs(
-                _REPORTS, main="rows"
-            )
+            >> beam.ParDo(
+                _RowsByPartition(self._description, self._partitions, self._for_graph)
+            ).with_outputs(_REPORTS, main="rows")
         )
         _ = (
             read[_REPORTS]
@@ -105,9 +112,10 @@ class _FileParts(beam.DoFn):
 class _RowsByPartition(beam.DoFn):
     """(log, path, part) -> (user partition, packed `EventBlock`), and one report per part."""
 
-    def __init__(self, description: DatasetDescription, partitions: int) -> None:
+    def __init__(self, description: DatasetDescription, partitions: int, for_graph: bool) -> None:
         self._description = description
         self._partitions = partitions
+        self._for_graph = for_graph
 
     def process(
         self, element: tuple[int, str, int]
@@ -121,17 +129,35 @@ class _RowsByPartition(beam.DoFn):
                 events = canonicalise(table, log, log_index, self._description, report)
             except E2EGRecError as error:
                 raise E2EGRecError(f"`{path}`: {error}") from None
+            advance("rows read", table.num_rows)
+            events = _without_ranker_columns(events) if self._for_graph else events
             yield from _packed_by_partition(events, self._partitions)
         for name, rows in report.counters.items():
             Metrics.counter(COUNTER_NAMESPACE, name).inc(rows)
         yield beam.pvalue.TaggedOutput(_REPORTS, report.to_json())
 
 
+def _without_ranker_columns(events: EventBlock) -> EventBlock:
+    """Missing values in the columns that only the ranker needs, and without the rows that only end a gap."""
+    events = events if events.role.all() else events.take(events.role > 0)
+    missing = np.full(len(events), np.nan, np.float32)
+    no_key = np.full(len(events), MISSING_KEY, np.int64)
+    return dataclasses.replace(
+        events,
+        stay=missing,
+        content_duration=missing,
+        session=no_key,
+        context={
+            name: no_key if values.dtype == np.int64 else missing for name, values in events.context.items()
+        },
+    )
+
+
 def _packed_by_partition(events: EventBlock, partitions: int) -> Iterator[tuple[int, bytes]]:
     if len(events) == 0:
         return
     partition = user_partition(events.user, partitions)
-    order = np.argsort(partition, kind="stable")
+    order = radix_order(partition)
     events, partition = events.take(order), partition[order]
     most_rows = max(1, _MAX_PACKED_BYTES // events.bytes_per_row)
     bounds = np.flatnonzero(np.r_[True, partition[1:] != partition[:-1], True])

@@ -6,6 +6,7 @@ import apache_beam as beam
 import numpy as np
 from apache_beam.metrics import Metrics
 
+from beam_pipelines.progress import advance
 from beam_pipelines.transforms.events_by_user import COUNTER_NAMESPACE
 from beam_pipelines.transforms.negative_pools import NegativePools
 from tf_e2egrec.dataset.description.dataset_description import DatasetDescription
@@ -105,6 +106,7 @@ class _Impressions(beam.DoFn):
         pool_table = PoolTable.from_bytes(pools[0]) if pools else None
         first_seen = _first_seen(seen[0]) if seen else None
         block, codes, counters = impressions_of(events, self._description, pool_table, first_seen)
+        advance("impressions", len(block))
         for code, split in enumerate(SPLITS):
             counters[f"impressions_{split}"] = int((codes == code).sum())
             counters[f"positives_{split}"] = int((block.reward[codes == code] > 0).sum())

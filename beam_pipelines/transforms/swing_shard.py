@@ -16,13 +16,14 @@ import pyarrow.parquet as pq
 
 from tf_e2egrec.dataset.description.swing_spec import SwingSpec
 from tf_e2egrec.dataset.ids import hash_keys
+from tf_e2egrec.dataset.radix_order import radix_order
 from tf_e2egrec.graph.snapshots import SnapshotPlan
 from tf_e2egrec.graph.swing import SwingEdges, window_edges
 from tf_e2egrec.graph.swing_histories import SwingHistories
+from tf_e2egrec.graph.swing_share import SwingShare
 
-# Keys in the footer of an edge file.
+# Key in the footer of an edge file. Nothing about the rest of the log may stand there: a file depends on its window alone.
 NEWEST_EVENT_TIME = b"newest_event_time"  # of the newest event in a history that an edge was computed from
-LOG_NEWEST_TIME = b"log_newest_time"  # of the newest event in the log, whatever it is used for
 _SHARD_SEED = 0x5317  # spreads items over shards; nothing in the output depends on it
 _LOG_EVERY_S = 5.0
 _SUMMED_OVER_SNAPSHOTS = (
@@ -61,25 +62,26 @@ class SwingShard:
     threads: int
 
     def write_edges(
-        self, shard: int, interactions: np.ndarray, log_newest_time: int
+        self, shard: int, share: SwingShare, wanted: Sequence[int]
     ) -> Iterator[tuple[str, dict[str, int]]]:
-        """Write the edges of every snapshot.
+        """Write the edges of snapshots.
 
         Args:
           shard: its number.
-          interactions: int64 [3, n] (user, item, time): whole histories of every user of the shard's items.
-          log_newest_time: time of the newest event of the log.
+          share: of every user that may count among the users of one of the shard's items, all rows that a
+            wanted snapshot sees.
+          wanted: the snapshots, in order.
 
         Yields:
           (path, counters) for each snapshot, the path empty where there are no edges; at last ("", counters
           of the shard).
         """
-        user, item, event_time = interactions
-        histories = SwingHistories.from_interactions(user, item, event_time, self.seed)
+        user = np.repeat(share.user, share.length)
+        histories = SwingHistories.from_interactions(user, share.item, share.time, self.seed)
+        is_counted = share.is_counted[radix_order(share.user)]
+        del user, share  # the histories are all that is needed
         is_anchor = shard_of_items(histories.item_keys, self.shards) == shard
-        # A user is sent to several shards; the one that owns its first item counts it.
-        is_counted = is_anchor[histories.item[histories.offsets[:-1]]]
-        snapshots = snapshots_with_events(self.plan, histories.time, log_newest_time)
+        snapshots = snapshots_with_events(self.plan, histories.time, wanted)
         pool_size = self.threads if len(snapshots) >= 2 * self.threads else 1
 
         def compute(snapshot: int) -> SwingEdges:
@@ -89,7 +91,7 @@ class SwingShard:
                 histories, self.spec, start, end, is_anchor=is_anchor, is_counted=is_counted, threads=threads
             )
             if len(edges):
-                write_edges_file(edges, self._path(snapshot, shard), log_newest_time)
+                write_edges_file(edges, self._path(snapshot, shard))
             return edges
 
         has_edges = np.zeros(len(histories.item_keys), bool)
@@ -98,7 +100,12 @@ class SwingShard:
             for done, (snapshot, edges) in enumerate(
                 _in_order(pool, compute, snapshots, 2 * pool_size), start=1
             ):
-                has_edges[np.searchsorted(histories.item_keys, edges.target)] = True
+                targets = (
+                    edges.target[np.r_[True, edges.target[1:] != edges.target[:-1]]]
+                    if len(edges)
+                    else edges.target
+                )
+                has_edges[np.searchsorted(histories.item_keys, targets)] = True
                 if time.monotonic() - logged > _LOG_EVERY_S:
                     logged = time.monotonic()
                     _log.info(
@@ -145,34 +152,29 @@ def shard_of_items(items: np.ndarray, shards: int) -> np.ndarray:
     return (hash_keys(_SHARD_SEED, items) % np.uint64(shards)).astype(np.int64)
 
 
-def snapshots_with_events(plan: SnapshotPlan, event_time: np.ndarray, log_newest_time: int) -> list[int]:
-    """The snapshots whose window holds an event, up to the one that serves the moment after the log's end.
+def snapshots_with_events(plan: SnapshotPlan, event_time: np.ndarray, wanted: Sequence[int]) -> list[int]:
+    """The wanted snapshots whose window holds an event.
 
     Args:
       plan: the snapshots.
       event_time: int64 [n] times of the shard's events.
-      log_newest_time: time of the newest event of the whole log.
+      wanted: ids of snapshots.
     """
-    if len(event_time) == 0:
-        return []
     ordered = np.sort(event_time)
-    first, _ = plan.snapshots_seeing(int(ordered[0]))
-    candidates = range(first, plan.latest(log_newest_time) + 1)
-    windows = (plan.window_of(snapshot) for snapshot in candidates)
+    windows = (plan.window_of(snapshot) for snapshot in wanted)
     return [
         snapshot
-        for snapshot, (start, end) in zip(candidates, windows, strict=True)
+        for snapshot, (start, end) in zip(wanted, windows, strict=True)
         if np.searchsorted(ordered, start) < np.searchsorted(ordered, end)
     ]
 
 
-def write_edges_file(edges: SwingEdges, path: Path, log_newest_time: int) -> None:
+def write_edges_file(edges: SwingEdges, path: Path) -> None:
     """Write edges as one Parquet file that appears whole; a retry overwrites it with the same bytes."""
     columns = {"source": edges.source, "target": edges.target, "weight": edges.weight}
     if edges.normalised is not None:
         columns["normalised"] = edges.normalised
-    times = {NEWEST_EVENT_TIME: edges.newest_event_time, LOG_NEWEST_TIME: log_newest_time}
-    footer = {key: str(value).encode() for key, value in times.items()}
+    footer = {NEWEST_EVENT_TIME: str(edges.newest_event_time).encode()}
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     try:

@@ -149,7 +149,7 @@ def _parquet_bytes(tmp_path):
         ("a.parquet", b"user,item\n1,2\n", "`a.parquet` cannot be read as parquet"),
         ("a.csv", b"user,item\n1,2\n3\n", "`a.csv` cannot be read as csv.*Expected 2 columns, got 1"),
         ("a.csv", b"user,item\n1,\xff\n", "`a.csv` is not utf-8 text; set `encoding`"),
-        ("a.csv.gz", gzip.compress(b"user,item\n1,2\n")[:-9], "`a.csv.gz` cannot be read as csv"),
+        ("a.csv.gz", gzip.compress(b"user,item\n1,2\n", mtime=0)[:-9], "`a.csv.gz` cannot be read as csv"),
         ("a.jsonl", b'{"user": 1}\n{"user": \n', "`a.jsonl` cannot be read as jsonl"),
         (
             "a.jsonl",

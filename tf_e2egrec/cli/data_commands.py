@@ -1,15 +1,22 @@
-"""Commands that make data: synthesize, swing, subgraphs."""
+"""Commands that make data: synthesize, swing, subgraphs, refresh."""
 
 import datetime
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from tf_e2egrec.cli.console import announce, console, show_counters
-from tf_e2egrec.cli.options import Data, Dataset, Out, open_run
-from tf_e2egrec.dataset.artefact import Manifest, read_manifest
-from tf_e2egrec.dataset.description import DatasetDescription
+from tf_e2egrec.cli.console import announce, console, say_up_to_date, show_counters
+from tf_e2egrec.cli.current import (
+    current,
+    require_current_graph,
+    require_current_subgraphs,
+    require_same_data,
+)
+from tf_e2egrec.cli.options import Beam, Data, Dataset, Force, Out, beam_arguments, open_run
+from tf_e2egrec.dataset.artefact import Manifest
+from tf_e2egrec.dataset.description import DatasetDescription, load_description
 from tf_e2egrec.stages.run_directory import RunDirectory
 
 
@@ -19,7 +26,7 @@ def synthesize(
     ],
     impressions: Annotated[int, typer.Option(min=1000, help="Rows of the video log.")] = 300_000,
     users: Annotated[int, typer.Option(min=10)] = 8_000,
-    videos: Annotated[int, typer.Option(min=10)] = 3_000,
+    videos: Annotated[int, typer.Option(min=50)] = 3_000,
     days: Annotated[int, typer.Option(min=5)] = 14,
     seed: Annotated[int, typer.Option(help="The same seed writes the same bytes.")] = 0,
     graph_signal: Annotated[
@@ -31,7 +38,9 @@ def synthesize(
     goods: Annotated[
         bool, typer.Option("--goods", help="Add a second item domain whose log only feeds the graph.")
     ] = False,
-    start: Annotated[str, typer.Option(help="First day.")] = "2026-01-05",
+    start: Annotated[
+        datetime.datetime, typer.Option(formats=["%Y-%m-%d"], help="First day.")
+    ] = datetime.datetime(2026, 1, 5),
 ) -> None:
     """Write short-video logs with a description file that is ready to run.
 
@@ -49,9 +58,9 @@ def synthesize(
         seed=seed,
         graph_signal=graph_signal,
         domains=("video", "goods") if goods else ("video",),
-        start=datetime.date.fromisoformat(start),
+        start=start.date(),
     )
-    with Progress(console=console, transient=True) as progress:
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("synthesize", total=None)
         written = write_short_video(
             config, directory, progress=lambda done, total: progress.update(task, completed=done, total=total)
@@ -65,40 +74,91 @@ def swing(
     dataset: Dataset,
     out: Out,
     data: Data = None,
-    beam: Annotated[str, typer.Option(help="Beam options.")] = "",
+    beam: Beam = "",
+    force: Force = False,
 ) -> None:
     """Compute Swing item-item edges, one set per graph snapshot, with a Beam pipeline."""
     description, run = open_run(dataset, out, data)
-    make_graph(description, run, beam)
+    make_graph(description, run, beam_arguments(beam), force)
+    run.keep_description(dataset)
 
 
 def subgraphs(
     dataset: Dataset,
     out: Out,
     data: Data = None,
-    beam: Annotated[str, typer.Option(help="Beam options.")] = "",
+    beam: Beam = "",
+    force: Force = False,
 ) -> None:
     """Write every impression's sampled subgraph as a GraphTensor, with a Beam pipeline."""
     description, run = open_run(dataset, out, data)
-    make_subgraphs(description, run, beam)
+    make_subgraphs(description, run, beam_arguments(beam), force)
+    run.keep_description(dataset)
 
 
-def make_graph(description: DatasetDescription, run: RunDirectory, beam: str = "") -> Manifest:
-    """Run the swing stage."""
+def refresh(dataset: Dataset, out: Out, data: Data = None, beam: Beam = "") -> None:
+    """Bring graph and subgraphs up to date with new rows, making again only what they change.
+
+    Only `split` and the `paths` of the description may have changed. What stood there stays until the new artefacts are complete.
+
+    Example: e2egrec refresh demo-data/dataset.yaml --out runs/demo
+    """
+    from beam_pipelines.progress import live_progress
+    from beam_pipelines.refresh import run_refresh, sentence
+
+    description, run = load_description(dataset, data), RunDirectory(out)
+    announce("refresh", f"the logs of {description.name}", f"{run.graph} and {run.subgraphs}")
+    with live_progress("refresh", console):
+        refreshed = run_refresh(description, run.root, beam_arguments(beam))
+    run.keep_description(dataset)
+    if refreshed.is_new:
+        show_counters(refreshed.graph.counters)
+        show_counters(refreshed.subgraphs.counters)
+    console.print(sentence(refreshed, str(out)), soft_wrap=True)
+
+
+def make_graph(
+    description: DatasetDescription, run: RunDirectory, beam_args: Sequence[str], force: bool
+) -> Manifest:
+    """Run the swing stage, unless its output is up to date.
+
+    Raises:
+      E2EGRecError: the output was made from other data, and `force` is not given.
+    """
+    from beam_pipelines.progress import live_progress
     from beam_pipelines.swing import run_swing
 
+    if not force:
+        manifest = current(require_current_graph, description, run)
+        if manifest is not None:
+            say_up_to_date("swing", run.graph)
+            return manifest
+        require_same_data(description, run)
     announce("swing", f"the logs of {description.name}", str(run.graph))
-    manifest = run_swing(description, run.graph, beam.split())
-    show_counters("swing", manifest.counters)
+    with live_progress("swing", console):
+        manifest = run_swing(description, run.graph, beam_args)
+    show_counters(manifest.counters)
     return manifest
 
 
-def make_subgraphs(description: DatasetDescription, run: RunDirectory, beam: str = "") -> Manifest:
-    """Run the subgraphs stage."""
+def make_subgraphs(
+    description: DatasetDescription, run: RunDirectory, beam_args: Sequence[str], force: bool
+) -> Manifest:
+    """Run the subgraphs stage, unless its output is up to date.
+
+    Raises:
+      E2EGRecError: the graph is missing, or was made by another description or from other data.
+    """
+    from beam_pipelines.progress import live_progress
     from beam_pipelines.subgraphs import run_subgraphs
 
-    read_manifest(run.graph, "swing", "e2egrec swing")
+    manifest = None if force else current(require_current_subgraphs, description, run)
+    if manifest is not None:
+        say_up_to_date("subgraphs", run.subgraphs)
+        return manifest
+    require_current_graph(description, run)
     announce("subgraphs", f"{run.graph} and the logs of {description.name}", str(run.subgraphs))
-    manifest = run_subgraphs(description, run.graph, run.subgraphs, beam.split())
-    show_counters("subgraphs", manifest.counters)
+    with live_progress("subgraphs", console):
+        manifest = run_subgraphs(description, run.graph, run.subgraphs, beam_args)
+    show_counters(manifest.counters)
     return manifest

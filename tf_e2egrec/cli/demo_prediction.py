@@ -4,20 +4,18 @@ from pathlib import Path
 
 from tf_e2egrec.cli.console import console
 from tf_e2egrec.cli.serving_commands import rank, ranking_table
-from tf_e2egrec.dataset.description import DatasetDescription
 from tf_e2egrec.stages.run_directory import RunDirectory
 
 _CANDIDATES = 5
 _RECENT = 3
 
 
-def show_demo_prediction(run: RunDirectory, description: DatasetDescription, base: Path) -> None:
+def show_demo_prediction(run: RunDirectory, base: Path) -> None:
     """Start a server on a free port, rank a few items for the most active user through it, print the answer,
     stop it.
 
     Args:
       run: the run directory.
-      description: of the run.
       base: the exported model's base path.
     """
     import numpy as np
@@ -26,7 +24,6 @@ def show_demo_prediction(run: RunDirectory, description: DatasetDescription, bas
     from serving.server_command import start_server
     from tf_e2egrec.dataset.node_table import NodeTable
 
-    del description
     items = NodeTable.read_parquet(run.subgraphs / "nodes" / "item.parquet")
     users = NodeTable.read_parquet(run.subgraphs / "nodes" / "user.parquet")
     by_count = (
@@ -41,7 +38,6 @@ def show_demo_prediction(run: RunDirectory, description: DatasetDescription, bas
         else str(users.id[0])
     )
     with start_server(base, base.name, port=0) as server:
-        console.print(f"serve  {server.kind} answers at {server.target}", soft_wrap=True)
         with RankingClient(server.target, base.name) as client:
             answer = rank(client, user, ids[:_CANDIDATES], ids[_CANDIDATES:], {})
         console.print(ranking_table(answer, user))

@@ -1,16 +1,34 @@
 """The `e2egrec` command."""
 
-import os
+import errno
 import sys
-from pathlib import Path
 
 import typer
 
-from tf_e2egrec.cli import data_commands, model_commands, run_command, serving_commands
+from tf_e2egrec.cli import (
+    data_commands,
+    model_commands,
+    run_command,
+    serving_commands,
+    unigraph_command,
+)
 from tf_e2egrec.cli.console import complain
+from tf_e2egrec.cli.quiet import quieten
 from tf_e2egrec.errors import E2EGRecError
 
 USER_ERROR = 2
+INTERRUPTED = 130  # what a shell reports after Ctrl-C
+_NO_PERMISSION = "no permission for {}; choose another directory or change its mode"
+_IN_THE_WAY = "{} is, or lies under, a file where a directory is needed; choose another path"
+_MENDED_BY_THE_USER = {
+    errno.EACCES: _NO_PERMISSION,
+    errno.EPERM: _NO_PERMISSION,
+    errno.EROFS: "{} lies on a read-only file system; choose another directory",
+    errno.ENOSPC: "no space is left for {}; free some, or choose another directory",
+    errno.EDQUOT: "the quota is used up by {}; free some space, or choose another directory",
+    errno.EEXIST: _IN_THE_WAY,
+    errno.ENOTDIR: _IN_THE_WAY,
+}
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -22,6 +40,8 @@ app.command()(run_command.run)
 app.command()(data_commands.synthesize)
 app.command()(data_commands.swing)
 app.command()(data_commands.subgraphs)
+app.command()(data_commands.refresh)
+app.command()(unigraph_command.unigraph)
 app.command()(model_commands.train)
 app.command()(model_commands.evaluate)
 app.command()(model_commands.export)
@@ -31,26 +51,21 @@ app.command()(serving_commands.predict)
 
 def main() -> None:
     """Entry point: one sentence and exit code 2 for a mistake of the user's, a traceback for one of ours."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's start-up chatter; set it to 0 to see it
-    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    quieten()
     try:
-        app(standalone_mode=False)
+        app()
     except E2EGRecError as error:
         complain(str(error))
         sys.exit(USER_ERROR)
-    except typer.Exit as stop:
-        sys.exit(stop.exit_code)
-    except typer.Abort:
-        complain("interrupted; finished stages are kept")
-        sys.exit(130)
-    except KeyboardInterrupt:
-        complain("interrupted; finished stages are kept")
-        sys.exit(130)
-    except PermissionError as error:
-        complain(
-            f"no permission for {Path(str(error.filename))}; choose another directory or change its mode"
-        )
+    except OSError as error:
+        if error.errno not in _MENDED_BY_THE_USER:
+            raise
+        complain(f"{_MENDED_BY_THE_USER[error.errno].format(error.filename or 'the output')}")
         sys.exit(USER_ERROR)
+    except SystemExit as stop:
+        if stop.code == INTERRUPTED:
+            complain("interrupted; finished stages are kept")
+        raise
 
 
 if __name__ == "__main__":

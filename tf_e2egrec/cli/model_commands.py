@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from tf_e2egrec.cli.console import announce, console
+from tf_e2egrec.cli.console import announce, console, say_up_to_date, working
 from tf_e2egrec.cli.current import require_current_subgraphs
 from tf_e2egrec.cli.options import Data, Dataset, Force, Models, Out, Run, Seeds, model_names, open_run
 from tf_e2egrec.dataset.artefact import Manifest, StaleArtefactError, read_manifest
@@ -24,15 +24,16 @@ def train(
     """Train models on the subgraphs of RUN_DIR."""
     description, run = open_run(dataset, out, data)
     names = model_names(models, description)
-    train_all(description, run, require_current_subgraphs(description, run), names, seeds, force)
+    subgraphs = require_current_subgraphs(description, run)
+    run.keep_description(dataset)
+    train_all(description, run, subgraphs, names, seeds, force)
 
 
-def evaluate(run_dir: Run) -> None:
+def evaluate(run_dir: Run, force: Force = False) -> None:
     """Evaluate every trained model of RUN_DIR on the test split, per day and overall; writes report.json and
     report.md.
     """
-    run = RunDirectory(run_dir)
-    evaluate_run(run)
+    evaluate_run(RunDirectory(run_dir), force)
 
 
 def export(
@@ -65,7 +66,7 @@ def train_all(
         for seed in range(seeds):
             directory = run.model(name, seed)
             if not force and _is_current(directory, train_fingerprint(description, name, seed, subgraphs)):
-                console.print(f"train  {directory} is up to date (--force trains it again)", soft_wrap=True)
+                say_up_to_date("train", directory)
                 continue
             announce("train", str(run.subgraphs), str(directory))
             manifest = train_model(run, description, subgraphs, name, seed)
@@ -75,13 +76,18 @@ def train_all(
             )
 
 
-def evaluate_run(run: RunDirectory) -> None:
-    """Run the evaluate stage and print its tables."""
+def evaluate_run(run: RunDirectory, force: bool) -> None:
+    """Run the evaluate stage, unless its output is up to date, and print its tables."""
     from tf_e2egrec.evaluation.report import render_report
-    from tf_e2egrec.stages.evaluate import evaluate_models
+    from tf_e2egrec.stages.evaluate import current_report, evaluate_models
 
-    announce("evaluate", f"{run.models} and the test split of {run.subgraphs}", str(run.evaluation))
-    console.print(render_report(evaluate_models(run)))
+    report = None if force else current_report(run)
+    if report is not None:
+        say_up_to_date("evaluate", run.evaluation)
+    else:
+        announce("evaluate", f"{run.models} and the test split of {run.subgraphs}", str(run.evaluation))
+        report = evaluate_models(run)
+    console.print(render_report(report))
 
 
 def export_run(
@@ -89,17 +95,33 @@ def export_run(
 ) -> Path:
     """Run the export stage; returns the version's directory."""
     from serving.warmup import WARMUP_FILE, write_warmup
+    from tf_e2egrec.models.variant import variant_named
     from tf_e2egrec.stages.export import export_model, warmup_batches
 
+    variant_named(model)
     base = to if to is not None else run.exports / model
     announce("export", str(run.model(model, seed)), str(base))
 
     def add_warmup(directory: Path, module: object) -> None:
         write_warmup(directory / WARMUP_FILE, base.name, "rank", warmup_batches(module))  # type: ignore[arg-type]
 
-    target = export_model(run, model, seed, base, version, finish=add_warmup)
+    with working("export"):
+        target = export_model(run, model, seed, base, version, finish=add_warmup)
     console.print(f"  wrote {target}; next: e2egrec serve {base}", soft_wrap=True)
     return target
+
+
+def export_newest(run: RunDirectory, model: str, force: bool) -> Path:
+    """Export the first seed of a model, unless its newest version is of the same weights; returns the version's
+    directory.
+    """
+    from tf_e2egrec.stages.export import current_export
+
+    found = None if force else current_export(run, model, seed=0)
+    if found is None:
+        return export_run(run, model, seed=0)
+    say_up_to_date("export", found)
+    return found
 
 
 def _is_current(directory: Path, fingerprint: str) -> bool:

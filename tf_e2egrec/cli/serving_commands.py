@@ -1,15 +1,25 @@
 """Commands that serve: serve, predict."""
 
+import itertools
 import json
+import re
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tf_e2egrec.cli.console import console
 from tf_e2egrec.errors import E2EGRecError
 
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from serving.client import RankingClient
+    from serving.ranked_candidates import RankedCandidates
+
 DEFAULT_PORT = 8500
+_INTEGER = re.compile(r"-?[0-9]+")
+_ID_INPUTS = ("user_id:", "candidates:", "recent:")  # how a refused id's sentence starts
 
 
 def serve(
@@ -27,14 +37,14 @@ def serve(
 
     TensorFlow Serving is used when `tensorflow_model_server` is on PATH or TENSORFLOW_MODEL_SERVER names it.
     """
+    from serving.development_server import wait_for_interrupt
     from serving.server_command import start_server
 
     server = start_server(base, name or base.resolve().name, port=port, kind=kind)
     console.print(f"{server.kind} answers at {server.target}; stop it with Ctrl-C", soft_wrap=True)
-    try:
-        server.wait()
-    finally:
-        server.stop()
+    with server:
+        wait_for_interrupt(server.wait)
+    console.print("stopped")
 
 
 def predict(
@@ -56,10 +66,7 @@ def predict(
     """
     from serving.client import RankingClient
 
-    try:
-        values = json.loads(context)
-    except json.JSONDecodeError as error:
-        raise E2EGRecError(f'--context is not JSON ({error.msg}); write it like {{"position": 1}}') from None
+    values = _context(context)
     with RankingClient(target, name) as client:
         answer = rank(client, user, _split(candidates), _split(recent), values)
     if as_json:
@@ -70,31 +77,55 @@ def predict(
 
 
 def rank(
-    client: object, user: str, candidates: list[str], recent: list[str], context: dict[str, object]
-) -> object:
-    """Rank through a client, sending ids as integers where the model takes integers."""
-    from serving.client import RankingClient
+    client: "RankingClient", user: str, candidates: list[str], recent: list[str], context: dict[str, object]
+) -> "RankedCandidates":
+    """Rank through a client, sending ids as integers where the model takes integers and they are some.
 
-    assert isinstance(client, RankingClient)
-    try:
-        return client.rank(int(user), [int(c) for c in candidates], [int(r) for r in recent], context)
-    except (ValueError, E2EGRecError) as error:
-        if isinstance(error, E2EGRecError) and "takes string" not in str(error):
-            raise
-        return client.rank(user, candidates, recent, context)
+    Raises:
+      E2EGRecError: as `RankingClient.rank`.
+    """
+    refusals = []
+    for (one,), ids in itertools.product(_forms([user]), _forms([*candidates, *recent])):
+        try:
+            return client.rank(one, ids[: len(candidates)], ids[len(candidates) :], context)
+        except E2EGRecError as error:
+            if not str(error).startswith(_ID_INPUTS):  # anything but the type of an id
+                raise
+            refusals.append(error)
+    raise refusals[-1]
 
 
-def ranking_table(answer: object, user: str) -> object:
+def ranking_table(answer: "RankedCandidates", user: str) -> "Table":
     """A served ranking as a table."""
     from rich.table import Table
 
-    table = Table(title=f"ranking for user {user} (model version {answer.version})", title_justify="left")  # type: ignore[attr-defined]
+    table = Table(title=f"ranking for user {user} (model version {answer.version})", title_justify="left")
     for column in ("rank", "item", "reward", "stay seconds", "score"):
         table.add_column(column, justify="right")
-    columns = (answer.item_ids, answer.reward, answer.stay_seconds, answer.score)  # type: ignore[attr-defined]
+    columns = (answer.item_ids, answer.reward, answer.stay_seconds, answer.score)
     for i, (item, reward, stay, score) in enumerate(zip(*columns, strict=True)):
         table.add_row(str(i + 1), str(item), f"{reward:.4f}", f"{stay:.1f}", f"{score:.4f}")
     return table
+
+
+def _forms(ids: list[str]) -> list[list[Any]]:
+    """The ids as integers, where all are some, and as they are."""
+    are_integers = all(_INTEGER.fullmatch(one) for one in ids)
+    return [[int(one) for one in ids], ids] if are_integers else [ids]
+
+
+def _context(text: str) -> dict[str, object]:
+    """The value of `--context`."""
+    example = '{"position": 1}'
+    try:
+        values = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise E2EGRecError(f"--context is not JSON ({error.msg}); write it like {example}") from None
+    if not isinstance(values, dict):
+        raise E2EGRecError(
+            f"--context must be a JSON object, a value by feature such as {example}. Received: {text}"
+        )
+    return values
 
 
 def _split(text: str) -> list[str]:

@@ -75,7 +75,9 @@ def read_manifest(directory: Path, stage: str, made_by: str) -> Manifest:
     try:
         manifest = Manifest.model_validate_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise StaleArtefactError(f"{directory} holds no finished {stage} output; run `{made_by}` first") from None
+        raise StaleArtefactError(
+            f"{directory} holds no finished {stage} output; run `{made_by}` first"
+        ) from None
     except (ValidationError, UnicodeDecodeError):
         raise StaleArtefactError(f"{path} is damaged; run `{made_by}` again") from None
     if manifest.stage != stage or manifest.format_version != FORMAT_VERSION:

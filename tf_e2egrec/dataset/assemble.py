@@ -61,6 +61,8 @@ def _distinct(events: EventBlock, counters: dict[str, int] | None) -> EventBlock
     columns = [getattr(events, field.name) for field in dataclasses.fields(events) if field.name != "context"]
     same = np.ones(len(events) - 1, bool)
     for column in [*columns, *events.context.values()]:
+        if not same.any():
+            break
         same &= (column[1:] == column[:-1]) | ((column[1:] != column[1:]) & (column[:-1] != column[:-1]))
     if counters is not None:
         counters["duplicate_rows"] = counters.get("duplicate_rows", 0) + int(same.sum())

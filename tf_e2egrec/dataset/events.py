@@ -1,11 +1,12 @@
 """`EventBlock`: the columnar form in which log rows travel."""
 
 import dataclasses
-import io
+import json
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
+
+from tf_e2egrec.dataset.radix_order import radix_order
 
 RANKER_ROW = np.uint8(1)  # the row trains or tests the ranker
 GRAPH_ROW = np.uint8(2)  # the row may become edges
@@ -59,28 +60,53 @@ class EventBlock:
         """Rows ordered by (user, time, item, every other column): an order that does not depend on how the
         rows arrived.
         """
+        order = np.arange(len(self))
+        for column in (self.item, self.time, self.user):
+            order = order[radix_order(column[order])]
+        same = np.ones(max(len(self) - 1, 0), bool)
+        for column in (self.user, self.time, self.item):
+            same &= column[order[1:]] == column[order[:-1]]
+        if same.any():
+            tied = np.flatnonzero(np.r_[same, False] | np.r_[False, same])
+            group = np.cumsum(np.r_[True, ~same])[tied]
+            order[tied] = order[tied][np.lexsort([*self._rest(order[tied]), group])]
+        return self.take(order)
+
+    def _rest(self, rows: np.ndarray) -> list[np.ndarray]:
+        """Every column but user, time and item, the least important first."""
         rest = [self.behaviours, self.role, self.stay, self.content_duration, self.session]
         rest += [self.context[name] for name in sorted(self.context)]
-        return self.take(np.lexsort([*reversed(rest), self.item, self.time, self.user]))
+        return [column[rows] for column in reversed(rest)]
 
     def to_bytes(self) -> bytes:
-        """Pack the block for a shuffle; `from_bytes` is the inverse."""
-        buffer = io.BytesIO()
-        arrays: dict[str, Any] = {name: getattr(self, name) for name in _COLUMNS}
+        """Pack the block for a shuffle; `from_bytes` is the inverse. A column of one value takes no space."""
+        arrays = {name: getattr(self, name) for name in _COLUMNS}
         arrays |= {_CONTEXT_PREFIX + name: values for name, values in self.context.items()}
-        np.savez(buffer, **arrays)
-        return buffer.getvalue()
+        stored, columns = [], []
+        for name, column in arrays.items():
+            values = column[:1] if _is_constant(column) else column
+            columns.append((name, values.dtype.str, len(values)))
+            stored += [np.ascontiguousarray(values).tobytes(), b"\0" * (-values.nbytes % _ALIGNMENT)]
+        header = json.dumps([len(self), columns]).encode()
+        header += b" " * (-(len(header) + _ALIGNMENT) % _ALIGNMENT)
+        return b"".join([len(header).to_bytes(_ALIGNMENT, "little"), header, *stored])
 
     @staticmethod
     def from_bytes(packed: bytes) -> "EventBlock":
-        """Unpack what `to_bytes` wrote; nothing is unpickled."""
-        with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
-            columns = {name: arrays[name] for name in _COLUMNS}
-            context = {
-                name.removeprefix(_CONTEXT_PREFIX): arrays[name]
-                for name in arrays.files
-                if name.startswith(_CONTEXT_PREFIX)
-            }
+        """Unpack what `to_bytes` wrote."""
+        place = _ALIGNMENT + int.from_bytes(packed[:_ALIGNMENT], "little")
+        rows, stored = json.loads(packed[_ALIGNMENT:place])
+        buffer = bytearray(packed)  # arrays of bytes could not be written to
+        columns: dict[str, np.ndarray] = {}
+        for name, kind, count in stored:
+            values = np.frombuffer(buffer, kind, count, place)
+            columns[name] = values if count == rows else np.full(rows, values[0])
+            place += values.nbytes + -values.nbytes % _ALIGNMENT
+        context = {
+            name.removeprefix(_CONTEXT_PREFIX): columns.pop(name)
+            for name in list(columns)
+            if name.startswith(_CONTEXT_PREFIX)
+        }
         return EventBlock(**columns, context=context)
 
     @staticmethod
@@ -96,3 +122,10 @@ class EventBlock:
 
 _COLUMNS = tuple(field.name for field in dataclasses.fields(EventBlock) if field.name != "context")
 _CONTEXT_PREFIX = "context/"
+_ALIGNMENT = 8
+
+
+def _is_constant(values: np.ndarray) -> bool:
+    """Whether there are several values, and all have the same bits."""
+    bits = values.view(f"u{values.itemsize}")
+    return len(bits) > 1 and bits[0] == bits[-1] and bool((bits == bits[0]).all())

@@ -35,7 +35,7 @@ def check_counts(
     description: DatasetDescription,
     examples: Mapping[str, list[str]] | None = None,
 ) -> None:
-    """Refuse logs with too many bad rows, without rows, or without positives.
+    """Refuse logs with too many bad rows, without rows, without positives, or with nothing but positives.
 
     Args:
       counters: those that `canonicalise` fills, over all logs.
@@ -60,6 +60,11 @@ def check_counts(
         if counters.get(counter, 0) == 0:
             reward, positive = description.ranker.reward, ", ".join(description.graph.positive)
             raise E2EGRecError(message.format(reward=reward, positive=positive))
+    if description.ranker.negatives is None and counters["reward_rows"] == counters["ranker_rows"]:
+        raise E2EGRecError(
+            f"all {counters['ranker_rows']} rows that train the ranker have the reward `{description.ranker.reward}`: "
+            "there is nothing to tell them from; declare `ranker.negatives` to sample negatives"
+        )
 
 
 def _worst_column(counters: Mapping[str, int], prefix: str, examples: Mapping[str, list[str]]) -> str:

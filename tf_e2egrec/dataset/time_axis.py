@@ -76,7 +76,10 @@ def milliseconds_from_column(column: pa.ChunkedArray | pa.Array, unit: str, name
     exact = np.where(finite, ticks, -1).astype(np.int64)
     if unit == "rank":
         return exact
-    scaled = np.where(finite, np.where(finite, ticks, 0) / _TICKS_PER_MS[unit], -1).astype(np.int64)
+    scaled = np.where(finite, ticks, 0) / _TICKS_PER_MS[unit]
+    if unit == "s":  # 0.385 s are 384.99999 ms in binary
+        scaled = np.rint(scaled)
+    scaled = np.where(finite, scaled, -1).astype(np.int64)
     return _checked(scaled, exact, unit, name)
 
 

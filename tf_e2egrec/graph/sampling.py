@@ -14,8 +14,8 @@ from tf_e2egrec.dataset.ids import mix64, unit_interval
 from tf_e2egrec.graph.neighbour_sample import NeighbourSample
 from tf_e2egrec.graph.neighbour_table import NeighbourTable
 
-ImportanceCorrection = Literal["none", "plain", "self_normalised"]
-_CORRECTION_CODE = {"none": 0, "plain": 1, "self_normalised": 2}
+ImportanceCorrection = Literal["none", "plain", "self_normalised", "horvitz_thompson"]
+_CORRECTION_CODE = {"none": 0, "plain": 1, "self_normalised": 2, "horvitz_thompson": 3}
 _UINT64_MASK = 0xFFFFFFFFFFFFFFFF
 
 Array = np.ndarray
@@ -32,6 +32,7 @@ def sample_neighbours(
     epoch: int = 0,
     deterministic: bool = False,
     importance_correction: ImportanceCorrection = "none",
+    excluded: np.ndarray | None = None,
 ) -> NeighbourSample:
     """Choose at most `fanout` neighbours of every target.
 
@@ -43,6 +44,8 @@ def sample_neighbours(
     expectation. A correction turns the plain average into an estimate of `sum_v p_v X_v` with `p_v ~ w_v`: each edge gets
     `p_v / (n q_v)`, `q_v ~ w_v ** beta`, both normalised over all neighbours considered. That is unbiased for draws with replacement
     (and for n = 1), close to it while n is a small part of the neighbours; where all neighbours are taken, p_v itself is given.
+    `horvitz_thompson` is unbiased without replacement too: given the largest key t that was not chosen, v is chosen with probability
+    `1 - exp(-w_v ** beta * exp(-t))`, and p_v is divided by that (Kool et al. 2019, arXiv 1903.06059).
 
     Args:
       table: neighbours, heaviest first.
@@ -53,12 +56,14 @@ def sample_neighbours(
       seed: of the noise.
       epoch: of the noise; another epoch is another sample.
       deterministic: take the `fanout` heaviest (ties by key) instead: for evaluation and serving.
-      importance_correction: `none`, `plain` or `self_normalised` (divided by their sum); sampling only.
+      importance_correction: `none`, `plain`, `self_normalised` (divided by their sum) or `horvitz_thompson`; sampling only.
+      excluded: int64 [n] a neighbour that is never chosen for each target; the target itself when None.
 
     Returns:
       A `NeighbourSample` with one row per target, in the order of `targets`.
     """
     targets = np.ascontiguousarray(targets, dtype=np.int64)
+    excluded = targets if excluded is None else np.ascontiguousarray(excluded, dtype=np.int64)
     rows = table.rows_of(targets)
     considered = np.where(rows >= 0, np.diff(table.indptr, append=table.indptr[-1:])[rows], 0)
     limit = int(considered.max(initial=0)) if top is None else top
@@ -68,7 +73,7 @@ def sample_neighbours(
     sources = np.empty(start[-1], np.int64)
     weights, propagation = np.empty(start[-1], np.float32), np.empty(start[-1], np.float32)
     counts = _sample_rows(
-        table.indptr, table.neighbours, table.weights, rows, targets, start, fanout, limit, float(beta), np.uint64(state),
+        table.indptr, table.neighbours, table.weights, rows, targets, excluded, start, fanout, limit, float(beta), np.uint64(state),
         deterministic, _CORRECTION_CODE[importance_correction], sources, weights, propagation,
     )  # fmt: skip
     indptr = np.r_[0, np.cumsum(counts)].astype(np.int64)
@@ -85,6 +90,7 @@ def _sample_rows(
     edge_weights: Array,
     rows: Array,
     targets: Array,
+    excluded: Array,
     start: Array,
     fanout: int,
     limit: int,
@@ -105,18 +111,19 @@ def _sample_rows(
             continue
         usable = 0
         for edge in range(indptr[rows[i]], min(indptr[rows[i] + 1], indptr[rows[i]] + limit)):
-            if edge_weights[edge] > 0 and neighbours[edge] != targets[i]:
+            if edge_weights[edge] > 0 and neighbours[edge] != excluded[i]:
                 position[usable] = edge
                 log_weight[usable] = np.log(np.float64(edge_weights[edge]))
                 usable += 1
         chosen = min(usable, fanout)
-        threshold, equal = -np.inf, usable
+        threshold, equal, rejected = -np.inf, usable, -np.inf
         if not deterministic and usable > fanout:
             for e in range(usable):
                 noise = _edge_noise(state, neighbours[position[e]], targets[i])
                 keys[e] = beta * log_weight[e] - np.log(-np.log(noise))
                 scratch[e] = keys[e]
             threshold, equal = _kth_largest(scratch, usable, fanout)
+            rejected = scratch[fanout:usable].max()  # quickselect leaves the k largest in front
         out, last = start[i], start[i]
         for e in range(usable):
             if not deterministic and usable > fanout:
@@ -134,7 +141,15 @@ def _sample_rows(
             out += 1
         counts[i] = chosen
         _weigh(
-            scratch, log_weight, chosen, usable, beta, deterministic, correction, out_propagation[last:out]
+            scratch,
+            log_weight,
+            chosen,
+            usable,
+            beta,
+            rejected,
+            deterministic,
+            correction,
+            out_propagation[last:out],
         )
     return counts
 
@@ -152,11 +167,14 @@ def _weigh(
     chosen: int,
     usable: int,
     beta: float,
+    rejected: float,
     deterministic: bool,
     correction: int,
     out: Array,
 ) -> None:
-    """Propagation weights of one target; `chosen_log` and `all_log` are log weights of the chosen and of all usable edges."""
+    """Propagation weights of one target; `chosen_log` and `all_log` are log weights of the chosen and of all usable edges, `rejected`
+    is the largest key that was not chosen.
+    """
     if chosen == 0:
         return
     if not deterministic and correction == 0:
@@ -168,6 +186,13 @@ def _weigh(
     normalised = deterministic or whole or correction == 2
     largest = all_log[:usable].max()
     total = 0.0
+    if correction == 3 and not normalised:
+        for e in range(usable):
+            total += np.exp(all_log[e] - largest)
+        for e in range(chosen):
+            included = -np.expm1(-np.exp(beta * chosen_log[e] - rejected))
+            out[e] = np.float32(np.exp(chosen_log[e] - largest) / (total * included))
+        return
     for e in range(chosen):
         total += np.exp(exponent * (chosen_log[e] - largest))
     if not normalised:

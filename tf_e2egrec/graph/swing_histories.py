@@ -6,6 +6,7 @@ import numba
 import numpy as np
 
 from tf_e2egrec.dataset.ids import hash_keys
+from tf_e2egrec.dataset.radix_order import radix_order, sorted_unique
 
 NEVER = np.iinfo(np.int64).max
 _MOST_INSERTED = 64  # rows up to which sorting by insertion is quick in any order
@@ -44,18 +45,21 @@ class SwingHistories:
           time: int64 [n], any unit.
           seed: seed of the anchor cap.
         """
-        item_keys, item_of = np.unique(item, return_inverse=True)
-        order = np.argsort(user, kind="stable")  # little work where whole users arrive in order
-        user, item_of, time = user[order], item_of[order].astype(np.int32), time[order]
-        is_new, repeated_at = _ordered_histories(user, item_of, time)
-        user, item_of = user[is_new], item_of[is_new]
+        item_keys, item_of = sorted_unique(item)
+        order = radix_order(user)
+        user, item_of, time = user[order], item_of[order], time[order]
+        is_new, repeated_at = _ordered_histories(user, item_of, time, len(item_keys))
+        if not is_new.all():
+            user, item_of, time, repeated_at = (
+                column[is_new] for column in (user, item_of, time, repeated_at)
+            )
         starts = np.flatnonzero(np.r_[True, user[1:] != user[:-1]]) if len(user) else np.zeros(0, np.int64)
         return SwingHistories(
             user=user[starts],
             offsets=np.r_[starts, len(user)].astype(np.int64),
             item=item_of,
-            time=time[is_new],
-            repeated_at=repeated_at[is_new],
+            time=time,
+            repeated_at=repeated_at,
             draw=hash_keys(seed, user, item_keys[item_of]),
             item_keys=item_keys,
         )
@@ -66,34 +70,35 @@ class SwingHistories:
 
 
 @numba.njit(nogil=True, cache=True)
-def _ordered_histories(user: np.ndarray, item: np.ndarray, time: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _ordered_histories(
+    user: np.ndarray, item: np.ndarray, time: np.ndarray, n_items: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Order the rows of each user in place by (time, item descending), and look ahead.
 
     Args:
       user: int64 [n], rows of a user adjacent.
       item: int32 [n], reordered.
       time: int64 [n], reordered.
+      n_items: items are numbered below it.
 
     Returns:
       bool [n], whether a row differs from the one before; int64 [n], when the user next had the item.
     """
     is_new = np.ones(len(user), np.bool_)
     repeated_at = np.full(len(user), NEVER)
+    following = np.full(n_items, np.int64(-1))  # the next row with an item, among the rows seen so far
     first = 0
     while first < len(user):
         last = first + 1
         while last < len(user) and user[last] == user[first]:
             last += 1
-        own_item, own_time = item[first:last], time[first:last]
-        _order_history(own_item, own_time)
-        for row in range(first + 1, last):
-            is_new[row] = item[row] != item[row - 1] or time[row] != time[row - 1]
-        by_item = np.argsort(own_item, kind="mergesort")  # stable: the rows of an item stay in order of time
-        for position in range(len(by_item) - 2, -1, -1):
-            row, following = by_item[position], by_item[position + 1]
-            if own_item[row] == own_item[following]:
-                is_later = own_time[row] < own_time[following]
-                repeated_at[first + row] = own_time[following] if is_later else repeated_at[first + following]
+        _order_history(item[first:last], time[first:last])
+        for row in range(last - 1, first - 1, -1):
+            is_new[row] = row == first or item[row] != item[row - 1] or time[row] != time[row - 1]
+            later = following[item[row]]
+            if later >= first:  # not left over from another user
+                repeated_at[row] = time[later] if time[row] < time[later] else repeated_at[later]
+            following[item[row]] = row
         first = last
     return is_new, repeated_at
 

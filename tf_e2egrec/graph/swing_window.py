@@ -141,14 +141,3 @@ def _users_by_item(
                 draw_of[cursor[item]] = draws[position]
                 cursor[item] += 1
     return begin, user_of, draw_of
-
-
-@numba.njit(nogil=True, cache=True)
-def distinct_counts(offsets: np.ndarray, items: np.ndarray) -> np.ndarray:
-    """How many distinct items each user has; rows of user u are `offsets[u]:offsets[u + 1]`; int64 [U]."""
-    counts = np.zeros(len(offsets) - 1, np.int64)
-    for user in range(len(counts)):
-        own = np.sort(items[offsets[user] : offsets[user + 1]])
-        for position in range(len(own)):
-            counts[user] += position == 0 or own[position] != own[position - 1]
-    return counts

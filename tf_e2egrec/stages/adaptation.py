@@ -64,14 +64,13 @@ def collect_statistics(
     log_stay = np.log1p(columns["stay"][np.isfinite(columns["stay"])])
     vocabularies: dict[str, dict[str, np.ndarray]] = {"context": {}}
     moments: dict[str, dict[str, tuple[float, float]]] = {"context": {}}
-    minimum = description.training.min_count
     for group, table, features in (
         ("item", items, description.item_features),
         ("user", users, description.user_features),
     ):
         count = table.train_count if table.train_count is not None else np.ones(len(table.key), np.int64)
         known = count > 0
-        vocabularies[group] = {"#id": table.key[count >= minimum]}
+        vocabularies[group] = {"#id": table.key[_has_own_row(description, table, count)]}
         moments[group] = {}
         for feature in features:
             _describe(feature, table.features[feature.name][known], vocabularies[group], moments[group])
@@ -84,6 +83,17 @@ def collect_statistics(
         mean_log_stay=float(log_stay.mean()) if len(log_stay) else 0.0,
         stay_deviation=float(log_stay.std()) if len(log_stay) else 1.0,
     )
+
+
+def _has_own_row(description: DatasetDescription, table: NodeTable, count: np.ndarray) -> np.ndarray:
+    """Which ids get an embedding row; bool [n].
+
+    Where the model goes on training through the test days, ids that are born then get rows, too. That tells the
+    model nothing: an untrained row is noise.
+    """
+    if description.evaluation.protocol == "rolling" and table.first_seen is not None:
+        return table.first_seen >= 0
+    return count >= description.training.min_count
 
 
 def adapt_model(model: E2EGRec, statistics: TrainingStatistics) -> None:

@@ -1,5 +1,6 @@
 """The evaluate stage: trained models and the test split in, a report out."""
 
+import json
 import os
 import platform
 from typing import Any
@@ -11,12 +12,22 @@ import tensorflow as tf
 from rich.progress import track
 
 import tf_e2egrec
-from tf_e2egrec.dataset.artefact import Manifest, fingerprint_of, publish, read_manifest, write_manifest
+from tf_e2egrec.dataset.artefact import (
+    Manifest,
+    StaleArtefactError,
+    fingerprint_of,
+    publish,
+    read_manifest,
+    require_match,
+    write_manifest,
+)
+from tf_e2egrec.dataset.description import DatasetDescription
 from tf_e2egrec.dataset.time_axis import day_names
 from tf_e2egrec.errors import E2EGRecError
 from tf_e2egrec.evaluation.report import build_report, evaluate_predictions, write_report
+from tf_e2egrec.stages.predict import predict_test
 from tf_e2egrec.stages.run_directory import RunDirectory
-from tf_e2egrec.stages.train import load_model, predict_split, read_subgraphs_manifest
+from tf_e2egrec.stages.train import load_model, read_subgraphs_manifest
 
 
 def evaluate_models(run: RunDirectory) -> dict[str, Any]:
@@ -33,20 +44,13 @@ def evaluate_models(run: RunDirectory) -> dict[str, Any]:
       E2EGRecError: no model is trained, or one was trained on other subgraphs.
     """
     description = run.description()
-    subgraphs = read_subgraphs_manifest(run)
-    trained = run.trained_models()
-    if not trained:
-        raise E2EGRecError(f"{run.models} holds no trained model; run `e2egrec train` first")
+    subgraphs = read_subgraphs_manifest(run, description)
+    models = _trained_models(run, subgraphs)
     results: dict[str, dict[int, Any]] = {}
     with publish(run.evaluation) as staging:
-        for name, seed, directory in track(trained, description="evaluate"):
-            manifest = read_manifest(directory, "train", f"e2egrec train --models {name}")
-            if manifest.upstream != subgraphs.fingerprint:
-                raise E2EGRecError(
-                    f"{directory} was trained on other subgraphs than those in {run.subgraphs}; train it again, or remove it"
-                )
+        for name, seed, directory in track(run.trained_models(), description="evaluate"):
             tf.keras.backend.clear_session()
-            rows = predict_split(load_model(directory), run, description, "test")
+            rows = predict_test(load_model(directory), run, description, subgraphs)
             pq.write_table(pa.table(rows), staging / f"predictions-{name}-seed-{seed}.parquet")
             results.setdefault(name, {})[seed] = evaluate_predictions(
                 reward=rows["reward"],
@@ -56,16 +60,35 @@ def evaluate_models(run: RunDirectory) -> dict[str, Any]:
                 stay=rows["stay"] if description.has_stay else None,
                 stay_seconds=rows["predicted_stay"] if description.has_stay else None,
             )
-        report = build_report(results, _context(description.name, description.graph.regime))
+        report = build_report(results, _context(description))
         write_report(report, staging)
-        write_manifest(staging, _manifest(trained, subgraphs))
+        write_manifest(staging, _manifest(description, models, subgraphs))
     return report
 
 
-def _context(dataset: str, regime: str) -> dict[str, Any]:
+def current_report(run: RunDirectory) -> dict[str, Any] | None:
+    """The report in RUN_DIR/evaluation, or None where it is missing or out of date.
+
+    Raises:
+      E2EGRecError: as `evaluate_models`.
+    """
+    description = run.description()
+    subgraphs = read_subgraphs_manifest(run, description)
+    expected = _manifest(description, _trained_models(run, subgraphs), subgraphs)
+    try:
+        manifest = read_manifest(run.evaluation, "evaluate", "e2egrec evaluate")
+        require_match(manifest, expected.fingerprint, run.evaluation, "e2egrec evaluate")
+    except StaleArtefactError:
+        return None
+    report: dict[str, Any] = json.loads((run.evaluation / "report.json").read_text(encoding="utf-8"))
+    return report
+
+
+def _context(description: DatasetDescription) -> dict[str, Any]:
     return {
-        "dataset": dataset,
-        "regime": regime,
+        "dataset": description.name,
+        "regime": description.graph.regime,
+        "protocol": description.evaluation.protocol,
         "split": "test",
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         "version": tf_e2egrec.__version__,
@@ -74,17 +97,36 @@ def _context(dataset: str, regime: str) -> dict[str, Any]:
     }
 
 
-def _manifest(trained: list[tuple[str, int, Any]], subgraphs: Manifest) -> Manifest:
-    models = {
-        f"{name}/seed-{seed}": read_manifest(path, "train", "e2egrec train").fingerprint
-        for name, seed, path in trained
+def _trained_models(run: RunDirectory, subgraphs: Manifest) -> dict[str, str]:
+    """`<model>/seed-<n>` -> fingerprint of every trained model.
+
+    Raises:
+      E2EGRecError: there is none, or one was trained on other subgraphs.
+    """
+    models = {}
+    for name, seed, directory in run.trained_models():
+        manifest = read_manifest(directory, "train", f"e2egrec train --models {name}")
+        if manifest.upstream != subgraphs.fingerprint:
+            raise E2EGRecError(
+                f"{directory} was trained on other subgraphs than those in {run.subgraphs}; train it again, or remove it"
+            )
+        models[f"{name}/seed-{seed}"] = manifest.fingerprint
+    if not models:
+        raise E2EGRecError(f"{run.models} holds no trained model; run `e2egrec train` first")
+    return models
+
+
+def _manifest(description: DatasetDescription, models: dict[str, str], subgraphs: Manifest) -> Manifest:
+    configuration = {
+        "dataset": description.name,
+        "evaluation": description.evaluation.model_dump(mode="json"),
+        "models": models,
     }
     return Manifest(
         stage="evaluate",
-        configuration={},
-        fingerprint=fingerprint_of("evaluate", models, subgraphs.fingerprint),
+        configuration=configuration,
+        fingerprint=fingerprint_of("evaluate", configuration, subgraphs.fingerprint),
         inputs=subgraphs.inputs,
         upstream=subgraphs.fingerprint,
         newest_edge_time=subgraphs.newest_edge_time,
-        details={"models": models},
     )

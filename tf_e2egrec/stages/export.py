@@ -1,14 +1,24 @@
 """The export stage: a trained model out as a SavedModel that TensorFlow Serving loads."""
 
+import contextlib
+import logging
 import shutil
 import uuid
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
-from tf_e2egrec.dataset.artefact import Manifest, fingerprint_of, read_manifest, write_manifest
+from tf_e2egrec.dataset.artefact import (
+    Manifest,
+    StaleArtefactError,
+    fingerprint_of,
+    read_manifest,
+    require_match,
+    write_manifest,
+)
 from tf_e2egrec.dataset.description import DatasetDescription
 from tf_e2egrec.dataset.node_table import NodeTable
 from tf_e2egrec.errors import E2EGRecError
@@ -51,13 +61,9 @@ def export_model(
       E2EGRecError: the model is not there, belongs to other subgraphs, or the version exists.
     """
     description = run.description()
-    subgraphs = read_subgraphs_manifest(run)
+    subgraphs = read_subgraphs_manifest(run, description)
     directory = run.model(model, seed)
-    trained = read_manifest(directory, "train", f"e2egrec train --models {model}")
-    if trained.upstream != subgraphs.fingerprint:
-        raise E2EGRecError(
-            f"{directory} was trained on other subgraphs than those in {run.subgraphs}; run `e2egrec train` again"
-        )
+    trained = _read_trained(run, model, seed, subgraphs)
     target = to / str(version if version is not None else _next_version(to))
     if target.exists():
         raise E2EGRecError(f"{target} exists already; choose another --version or leave it out")
@@ -65,7 +71,8 @@ def export_model(
     to.mkdir(parents=True, exist_ok=True)
     staging = to / f".staging-{uuid.uuid4().hex[:8]}"  # not an integer: the server does not look at it
     try:
-        tf.saved_model.save(module, str(staging), signatures=module.signatures())
+        with _without_notices():
+            tf.saved_model.save(module, str(staging), signatures=module.signatures())
         (staging / "assets.extra").mkdir(exist_ok=True)
         if finish is not None:
             finish(staging, module)
@@ -74,7 +81,7 @@ def export_model(
             Manifest(
                 stage="export",
                 configuration={"model": model, "seed": seed, "dataset": description.name},
-                fingerprint=fingerprint_of("export", trained.fingerprint),
+                fingerprint=_fingerprint(trained),
                 inputs=trained.inputs,
                 upstream=trained.fingerprint,
                 newest_edge_time=trained.newest_edge_time,
@@ -86,6 +93,41 @@ def export_model(
         raise
     staging.replace(target)
     return target
+
+
+def current_export(run: RunDirectory, model: str, seed: int) -> Path | None:
+    """The newest version in RUN_DIR/export/<model>, or None where it is missing or holds other weights.
+
+    Raises:
+      E2EGRecError: as `export_model`.
+    """
+    trained = _read_trained(run, model, seed, read_subgraphs_manifest(run, run.description()))
+    newest = run.exports / model / str(_next_version(run.exports / model) - 1)
+    try:
+        manifest = read_manifest(newest / "assets.extra", "export", "e2egrec export")
+        require_match(manifest, _fingerprint(trained), newest, "e2egrec export")
+    except StaleArtefactError:
+        return None
+    return newest
+
+
+def _read_trained(run: RunDirectory, model: str, seed: int, subgraphs: Manifest) -> Manifest:
+    """The manifest of a trained model, which must be of these subgraphs and this graph."""
+    directory = run.model(model, seed)
+    trained = read_manifest(directory, "train", f"e2egrec train --models {model} --seeds {seed + 1}")
+    if trained.upstream != subgraphs.fingerprint:
+        raise E2EGRecError(
+            f"{directory} was trained on other subgraphs than those in {run.subgraphs}; run `e2egrec train` again"
+        )
+    if read_manifest(run.graph, "swing", "e2egrec swing").fingerprint != subgraphs.upstream:
+        raise E2EGRecError(
+            f"{run.subgraphs} was made from another graph than {run.graph} is now; run `e2egrec subgraphs` again"
+        )
+    return trained
+
+
+def _fingerprint(trained: Manifest) -> str:
+    return fingerprint_of("export", trained.fingerprint)
 
 
 def ranking_module(
@@ -129,6 +171,25 @@ def warmup_batches(module: RankingModule) -> list[dict[str, np.ndarray]]:
         batch["num_recent"][:] = 20
         batches.append(batch)
     return batches
+
+
+@contextlib.contextmanager
+def _without_notices() -> Iterator[None]:
+    """Leave out two remarks about objects that a server never restores: GraphTensor specs, and layers that no
+    signature calls.
+    """
+
+    def is_no_remark(record: logging.LogRecord) -> bool:
+        return not record.getMessage().startswith("Skipping full serialization of")
+
+    logger = logging.getLogger("tensorflow")
+    logger.addFilter(is_no_remark)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Encoding a StructuredValue with type")
+            yield
+    finally:
+        logger.removeFilter(is_no_remark)
 
 
 def _next_version(to: Path) -> int:

@@ -1,6 +1,7 @@
 """`RunDirectory`: where each stage's artefact lives."""
 
 import dataclasses
+import uuid
 from pathlib import Path
 
 from tf_e2egrec.dataset.description import DatasetDescription, load_description
@@ -54,10 +55,19 @@ class RunDirectory:
     def trained_models(self) -> list[tuple[str, int, Path]]:
         """(name, seed, directory) of every finished model, in order."""
         found = []
-        for manifest in sorted(self.models.glob("*/seed-*/manifest.json")):
+        for manifest in sorted(self.models.glob("[!.]*/seed-[0-9]*/manifest.json")):
             directory = manifest.parent
             found.append((directory.parent.name, int(directory.name.removeprefix("seed-")), directory))
         return sorted(found)
+
+    def keep_description(self, path: Path) -> None:
+        """Keep a copy of the description file: of the one that the artefacts were made from."""
+        text = path.read_text(encoding="utf-8")
+        if self.description_file.exists() and text == self.description_file.read_text(encoding="utf-8"):
+            return
+        beside = self.root / f".dataset-{uuid.uuid4().hex[:8]}.yaml"
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(self.description_file)
 
     def description(self) -> DatasetDescription:
         """The description the run was made from.

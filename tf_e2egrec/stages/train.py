@@ -5,10 +5,16 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
-from tf_e2egrec.dataset.artefact import Manifest, fingerprint_of, publish, read_manifest, write_manifest
+from tf_e2egrec.dataset.artefact import (
+    Manifest,
+    StaleArtefactError,
+    fingerprint_of,
+    publish,
+    read_manifest,
+    write_manifest,
+)
 from tf_e2egrec.dataset.description import DatasetDescription
 from tf_e2egrec.dataset.node_table import NodeTable
 from tf_e2egrec.models import E2EGRec, ModelInputs, Variant, variant_named
@@ -31,6 +37,7 @@ def train_configuration(description: DatasetDescription, model: str, seed: int) 
         "variant": variant_named(model).model_dump(mode="json"),
         "architecture": description.model.model_dump(mode="json"),
         "training": training,
+        "protocol": description.evaluation.protocol,
     }
 
 
@@ -125,66 +132,57 @@ def load_model(directory: Path) -> E2EGRec:
     return tf.keras.models.load_model(directory / MODEL_FILE)
 
 
-def read_subgraphs_manifest(run: RunDirectory) -> Manifest:
-    """The manifest of RUN_DIR/subgraphs, or one clear sentence."""
-    return read_manifest(run.subgraphs, "subgraphs", "e2egrec subgraphs")
+def read_subgraphs_manifest(run: RunDirectory, description: DatasetDescription) -> Manifest:
+    """The manifest of RUN_DIR/subgraphs.
+
+    Raises:
+      E2EGRecError: it is missing, or RUN_DIR's description has changed since in what the subgraphs depend on.
+    """
+    manifest = read_manifest(run.subgraphs, "subgraphs", "e2egrec subgraphs")
+    now = _restricted(description.model_dump(mode="json", by_alias=True), manifest.configuration)
+    changed = ", ".join(key for key, value in manifest.configuration.items() if now[key] != value)
+    if changed:
+        raise StaleArtefactError(
+            f"{run.subgraphs} was made from another description than {run.description_file} ({changed} differs); "
+            "run `e2egrec subgraphs` again"
+        )
+    return manifest
+
+
+def _restricted(value: Any, recorded: Any) -> Any:
+    """The keys of nested mappings that `recorded` has, too: what a stage depends on may be a part of it."""
+    if isinstance(value, dict) and isinstance(recorded, dict):
+        return {key: _restricted(value.get(key), part) for key, part in recorded.items()}
+    return value
+
+
+def balancing_callbacks(
+    description: DatasetDescription, variant: Variant
+) -> list[tf.keras.callbacks.Callback]:
+    """GradNorm as the description wants it, or nothing where the task weights are fixed."""
+    if variant.balance != "gradnorm":
+        return []
+    spec = description.training
+    return [
+        GradNorm(
+            gamma=spec.gradnorm_gamma,
+            learning_rate=spec.gradnorm_learning_rate,
+            warmup_steps=spec.gradnorm_warmup_steps,
+            priors={"ssl": spec.ssl_prior},
+        )
+    ]
 
 
 def _callbacks(
     description: DatasetDescription, variant: Variant, label: str, steps: int, directory: Path
 ) -> list[tf.keras.callbacks.Callback]:
-    spec = description.training
-    callbacks: list[tf.keras.callbacks.Callback] = []
-    if variant.balance == "gradnorm":
-        callbacks.append(
-            GradNorm(
-                gamma=spec.gradnorm_gamma,
-                learning_rate=spec.gradnorm_learning_rate,
-                warmup_steps=spec.gradnorm_warmup_steps,
-                priors={"ssl": spec.ssl_prior},
-            )
-        )
-    callbacks += [
-        tf.keras.callbacks.EarlyStopping(
-            "val_auc", mode="max", patience=spec.patience, restore_best_weights=True
-        ),
+    patience = description.training.patience
+    return [
+        *balancing_callbacks(description, variant),
+        tf.keras.callbacks.EarlyStopping("val_auc", mode="max", patience=patience, restore_best_weights=True),
         tf.keras.callbacks.TerminateOnNaN(),
         tf.keras.callbacks.TensorBoard(
             str(directory / "tensorboard"), write_graph=False, update_freq="epoch"
         ),
         TrainingProgress(label, steps),
     ]
-    return callbacks
-
-
-def predict_split(
-    network: E2EGRec, run: RunDirectory, description: DatasetDescription, split: str
-) -> dict[str, np.ndarray]:
-    """Predictions and labels of a split, row by row.
-
-    Returns:
-      `reward`, `stay` (labels), `predicted_reward`, `predicted_stay`, float32 [n]; `user`, `item`, `time`
-      int64 [n].
-    """
-    items = NodeTable.read_parquet(run.subgraphs / "nodes" / "item.parquet")
-    users = NodeTable.read_parquet(run.subgraphs / "nodes" / "user.parquet")
-    tables = FeatureTable(items, description.item_features), FeatureTable(users, description.user_features)
-    data = subgraph_dataset(
-        record_files(run.subgraphs, split), description, *tables, description.training.batch_size * 2
-    )
-    predict = tf.function(network.call, reduce_retracing=True)
-    rows: dict[str, list[np.ndarray]] = {}
-    for graph, labels in data:
-        output = predict(graph, training=False)
-        readout = graph.node_sets["_readout"]
-        batch = {
-            **labels,
-            "predicted_reward": output["reward"],
-            "predicted_stay": output["stay_seconds"],
-            "user": readout["user_id"],
-            "item": readout["item_id"],
-            "time": readout["time"],
-        }
-        for name, value in batch.items():
-            rows.setdefault(name, []).append(value.numpy())
-    return {name: np.concatenate(values) for name, values in rows.items()}

@@ -36,6 +36,7 @@ class TrainingProgress(tf.keras.callbacks.Callback):
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         """Show the bar."""
+        self._completed = 0
         self._task = self._progress.add_task(self._label, total=self._steps * self.params["epochs"])
         self._progress.start()
 
@@ -46,12 +47,15 @@ class TrainingProgress(tf.keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Show the validation result."""
         logs = logs or {}
+        loss, auc = logs.get("loss", float("nan")), logs.get("val_auc", float("nan"))
+        self._completed = self._steps * (epoch + 1)
         self._progress.update(
             self._task,
-            completed=self._steps * (epoch + 1),
-            description=f"{self._label}  epoch {epoch + 1}: loss {logs.get('loss', 0):.4f}, valid AUC {logs.get('val_auc', 0):.4f}",
+            completed=self._completed,
+            description=f"{self._label}  epoch {epoch + 1}: loss {loss:.4f}, valid AUC {auc:.4f}",
         )
 
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
-        """Leave the last state on the screen."""
+        """Leave the last state on the screen; after an early stop, what was trained is the whole."""
+        self._progress.update(self._task, total=self._completed)
         self._progress.stop()

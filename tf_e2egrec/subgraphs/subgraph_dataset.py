@@ -56,9 +56,7 @@ def subgraph_dataset(
         records = tf.data.TFRecordDataset(list(files))
     else:
         names = tf.data.Dataset.from_tensor_slices(list(files)).shuffle(len(files), seed=shuffle_seed)
-        records = names.interleave(
-            tf.data.TFRecordDataset, cycle_length=8, block_length=16, deterministic=True
-        )
+        records = names.interleave(tf.data.TFRecordDataset, cycle_length=8, block_length=16)
         records = records.shuffle(_SHUFFLE_BUFFER, seed=shuffle_seed)
 
     def to_batch_graph(serialized: tf.Tensor) -> tuple[tfgnn.GraphTensor, dict[str, tf.Tensor]]:

@@ -13,4 +13,6 @@ def test_the_document_is_what_the_models_say():
 def test_every_key_has_a_meaning():
     rows = [line for line in description_reference().splitlines() if line.startswith("| `")]
     assert len(rows) > 80
-    assert not [row for row in rows if row.rstrip(" |").endswith("|") or row.split(" | ")[-1].strip(" |") == ""]
+    assert not [
+        row for row in rows if row.rstrip(" |").endswith("|") or row.split(" | ")[-1].strip(" |") == ""
+    ]

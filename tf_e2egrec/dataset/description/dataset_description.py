@@ -5,6 +5,7 @@ from typing import Self
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from tf_e2egrec.dataset.description.entity_table import EntityTable
+from tf_e2egrec.dataset.description.evaluation_spec import EvaluationSpec
 from tf_e2egrec.dataset.description.feature_spec import FeatureSpec
 from tf_e2egrec.dataset.description.graph_spec import GraphSpec
 from tf_e2egrec.dataset.description.interaction_log import InteractionLog
@@ -27,7 +28,7 @@ class DatasetDescription(StrictModel):
       bad_rows: share of unreadable rows up to which a log is accepted; they are skipped and counted.
       interactions: the logs.
       items, users: feature tables.
-      ranker, graph, split, model, training: see there.
+      ranker, graph, split, model, training, evaluation: see there.
     """
 
     name: str
@@ -41,6 +42,7 @@ class DatasetDescription(StrictModel):
     split: SplitSpec
     model: ModelSpec = ModelSpec()
     training: TrainingSpec = TrainingSpec()
+    evaluation: EvaluationSpec = EvaluationSpec()
 
     _data_root: str = PrivateAttr(default=".")
 
@@ -106,6 +108,20 @@ class DatasetDescription(StrictModel):
                 raise ValueError(
                     f"`items.domain` is `{table.domain}`, but the logs have {', '.join(self.domains)}"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _node_sets_agree(self) -> Self:
+        types = {feature.name: feature.type for feature in self.item_features}
+        names = ["user", *self.domains, *(node_set.name for node_set in self.graph.node_sets)]
+        for node_set in self.graph.node_sets:
+            if types.get(node_set.feature) != "categorical":
+                raise ValueError(
+                    f"`graph.node_sets` names `{node_set.feature}`, which is no categorical item feature; there are "
+                    f"{', '.join(name for name, kind in types.items() if kind == 'categorical') or 'none'}"
+                )
+            if names.count(node_set.name) > 1:
+                raise ValueError(f"`graph.node_sets`: the name `{node_set.name}` is taken")
         return self
 
     @model_validator(mode="after")

@@ -4,11 +4,15 @@ from typing import Literal
 
 from pydantic import Field
 
+from tf_e2egrec.dataset.description.node_set_spec import NodeSetSpec
 from tf_e2egrec.dataset.description.row_filter import RowFilter
 from tf_e2egrec.dataset.description.sampling_spec import SamplingSpec
 from tf_e2egrec.dataset.description.snapshot_spec import SnapshotSpec
 from tf_e2egrec.dataset.description.strict_model import StrictModel
 from tf_e2egrec.dataset.description.swing_spec import SwingSpec
+
+# What only the heterogeneous graph depends on; other stages leave these keys out of their fingerprints.
+HETEROGENEOUS_KEYS = ("explicit_half_life", "explicit_max_per_node", "node_sets")
 
 
 class GraphSpec(StrictModel):
@@ -22,6 +26,11 @@ class GraphSpec(StrictModel):
       explicit: behaviours that make a user-item edge, that is, a recent item (any of them).
       recent: recent items kept per impression.
       snapshots, swing, sampling: see there.
+      explicit_half_life: heterogeneous graph only; how fast an explicit edge's weight fades (`7d`; a fraction
+        for `unit: rank`). Absent: the weight is the number of events.
+      explicit_max_per_node: heterogeneous graph only; the most recent explicit edges kept per user, and then
+        per item, of each edge set.
+      node_sets: heterogeneous graph only; node sets of item feature values.
     """
 
     regime: Literal["equal", "cross-domain"] = "equal"
@@ -32,3 +41,6 @@ class GraphSpec(StrictModel):
     snapshots: SnapshotSpec = SnapshotSpec()
     swing: SwingSpec = SwingSpec()
     sampling: SamplingSpec = SamplingSpec()
+    explicit_half_life: str | float | None = None
+    explicit_max_per_node: int = Field(default=1000, ge=1)
+    node_sets: list[NodeSetSpec] = []

@@ -13,8 +13,10 @@ from beam_pipelines.transforms.subgraph_records import SubgraphRecords
 from tf_e2egrec.dataset.description import parse_description
 from tf_e2egrec.dataset.events import GRAPH_ROW, RANKER_ROW, EventBlock
 from tf_e2egrec.graph.pool_plan import PoolPlan
+from tf_e2egrec.graph.snapshots import SnapshotPlan
 from tf_e2egrec.subgraphs.impressions import impressions_of
 from tf_e2egrec.subgraphs.node_statistics import NodeStatistics
+from tf_e2egrec.subgraphs.record_digest import RecordDigest
 from tf_e2egrec.subgraphs.subgraph_builder import SubgraphBuilder
 
 START, HOUR = 1_577_836_800_000, 3_600_000  # 2020-01-01
@@ -76,12 +78,13 @@ def test_negative_pools_are_those_of_the_plan():
 def test_record_files_are_complete_after_a_retry(tmp_path):
     block, _, _ = impressions_of(events((1, 2, 3)), DESCRIPTION, None, None)
     builder = SubgraphBuilder.from_description(DESCRIPTION, str(tmp_path / "graph"))
+    digest = RecordDigest.from_windows(SnapshotPlan.from_description(DESCRIPTION), {})
     name = "train/impressions-000000018262-000.tfrecord"
 
     def write() -> bytes:
         with beam.Pipeline(runner=LOCAL_RUNNER) as pipeline:
             parts = [(name, block.take(np.arange(part, len(block), 2)).to_bytes()) for part in (1, 0)]
-            entries = pipeline | beam.Create(parts) | SubgraphRecords(builder, str(tmp_path))
+            entries = pipeline | beam.Create(parts) | SubgraphRecords(builder, str(tmp_path), digest)
             assert_that(entries | beam.Map(lambda entry: json.loads(entry)["records"]), equal_to([9]))
         return (tmp_path / name).read_bytes()
 

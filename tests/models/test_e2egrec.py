@@ -113,3 +113,14 @@ def test_unknown_ids_share_a_row_that_starts_at_zero():
     model = toy_model()
     np.testing.assert_array_equal(model.item_encoder.id_embedding.embeddings[0], np.zeros(8))
     assert model.item_encoder.id_lookup(tf.constant([126, 5], tf.int64)).numpy().tolist() == [0, 0]
+
+
+def test_without_stay_labels_there_is_no_stay_tower_and_the_output_keeps_its_shape(batch):
+    model = toy_model()
+    config = model.get_config()
+    config["inputs"] |= {"has_stay": False}
+    alone = E2EGRec.from_config(config)
+    assert alone.stay_tower is None
+    output = alone(batch[0])
+    assert output["stay_seconds"].shape == output["reward"].shape
+    np.testing.assert_array_equal(output["stay_seconds"], 0.0)

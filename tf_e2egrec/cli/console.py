@@ -47,7 +47,7 @@ def show_counters(counters: Mapping[str, int]) -> None:
     table = Table(show_header=False, box=None, padding=(0, 2))
     table.add_column()
     table.add_column(justify="right")
-    for name, value in sorted(counters.items()):
+    for name, value in sorted((readable(name), value) for name, value in counters.items()):
         if value:
-            table.add_row(readable(name), f"{value:,}")
+            table.add_row(name, f"{value:,}")
     console.print(table)

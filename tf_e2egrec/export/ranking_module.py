@@ -112,7 +112,7 @@ class RankingModule(tf.Module):
     def _outputs(self, graph: tfgnn.GraphTensor) -> dict[str, tf.Tensor]:
         outputs = self.model(graph, training=False)
         reward = tf.cast(outputs["reward"], tf.float32)
-        stay = tf.cast(outputs["stay_seconds"], tf.float32) * tf.ones_like(reward)
+        stay = tf.cast(outputs["stay_seconds"], tf.float32)
         longest = tf.math.log1p(tf.constant(self.model.inputs_spec.maximum_stay, tf.float32))
         share = STAY_SHARE if self.model.inputs_spec.has_stay else 0.0
         return {

@@ -112,7 +112,13 @@ class E2EGRec(MultiTaskModel):
     def call(self, graph: tfgnn.GraphTensor, training: bool | None = None) -> dict[str, tf.Tensor]:
         """See the class docstring."""
         reward_logits, stay_output, _ = self.forward(graph, training)
-        return {"reward": tf.sigmoid(reward_logits), "stay_seconds": self._seconds(stay_output)}
+        reward = tf.sigmoid(reward_logits)
+        if stay_output is None:
+            return {"reward": reward, "stay_seconds": tf.zeros_like(reward)}
+        return {
+            "reward": reward,
+            "stay_seconds": log1p_to_seconds(stay_output, self.inputs_spec.maximum_stay),
+        }
 
     def forward(
         self, graph: tfgnn.GraphTensor, training: bool | None = None
@@ -195,11 +201,6 @@ class E2EGRec(MultiTaskModel):
             return {"ltr": ltr}
         mask = states.has_neighbours & _first_of_each(inputs.node_sets["seed"]["item"])
         return {"ssl": gfae_loss(states.x, states.z, mask, self.spec.ssl_loss), "ltr": ltr}
-
-    def _seconds(self, stay_output: tf.Tensor | None) -> tf.Tensor:
-        if stay_output is None:
-            return tf.zeros([1], tf.float32)
-        return log1p_to_seconds(stay_output, self.inputs_spec.maximum_stay)
 
     def get_config(self) -> dict[str, Any]:
         """Constructor arguments."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
+from rich.status import Status
 
 from tf_e2egrec.dataset.artefact import (
     Manifest,
@@ -67,7 +68,8 @@ def train_model(
     items = NodeTable.read_parquet(run.subgraphs / "nodes" / "item.parquet")
     users = NodeTable.read_parquet(run.subgraphs / "nodes" / "user.parquet")
     train_files, valid_files = (record_files(run.subgraphs, split) for split in ("train", "valid"))
-    statistics = collect_statistics(description, train_files, items, users)
+    with Status("reading the statistics of the training split"):
+        statistics = collect_statistics(description, train_files, items, users)
     inputs = ModelInputs.from_description(
         description,
         item_vocabulary=len(statistics.vocabularies["item"]["#id"]),

@@ -5,7 +5,8 @@ import numpy as np
 import pyarrow as pa
 
 from beam_pipelines.transforms.adjacency_lists import AdjacencyLists
-from beam_pipelines.transforms.node_features import NodeFeatures, NodesOfFiles, file_of
+from beam_pipelines.transforms.node_features import NodeFeatures
+from beam_pipelines.transforms.nodes_of_files import NodesOfFiles, file_of
 from beam_pipelines.transforms.op_edges import OpEdges
 from beam_pipelines.transforms.rows_with_node import ASKING, KNOWN, ROWS_PER_GROUP
 from beam_pipelines.transforms.sampled_graph_files import SEEDS, SampledGraphFiles

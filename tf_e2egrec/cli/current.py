@@ -47,9 +47,9 @@ def current(require: Require, description: DatasetDescription, run: RunDirectory
 
 
 def require_same_data(description: DatasetDescription, run: RunDirectory) -> None:
-    """Refuse to replace a graph that was made from other input files: RUN_DIR is probably the wrong one.
+    """Refuse to replace the graph of a run that was made from other input files: RUN_DIR is probably the wrong one.
 
-    A changed description is no reason to refuse: then the stages are made again.
+    A changed description is no reason to refuse: then the stages are made again. Nor is a graph that nothing was made of.
 
     Raises:
       E2EGRecError: RUN_DIR/graph was made from other input files than there are now.
@@ -58,6 +58,7 @@ def require_same_data(description: DatasetDescription, run: RunDirectory) -> Non
 
     try:
         manifest = read_manifest(run.graph, "swing", "e2egrec swing")
+        read_manifest(run.subgraphs, "subgraphs", "e2egrec subgraphs")
     except StaleArtefactError:
         return
     if manifest.inputs != input_fingerprint(description):

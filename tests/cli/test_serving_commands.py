@@ -205,7 +205,7 @@ def test_serve_until_it_is_stopped(job, videos):
         )
         assert len(answer["score"]) == 1
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=300)
     finally:
         process.kill()
         process.wait()

@@ -13,8 +13,9 @@ from types import ModuleType
 
 from tf_e2egrec.cli.console import warn
 
-# About a feature of Beam that nothing here uses, and about batches so small that the progress bar costs as much.
-_NOTICES = ("apitools not found", "Callback method `on_train_batch")
+# What people can do nothing about: a feature of Beam that nothing here uses, batches so small that the progress bar costs as
+# much, and that each of several models in one process traces functions of its own.
+_NOTICES = ("apitools not found", "Callback method `on_train_batch", "triggered tf.function retracing")
 
 
 def quieten() -> None:
@@ -37,7 +38,7 @@ class _Warnings(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         text = record.getMessage()
-        if not text.startswith(_NOTICES):
+        if not any(notice in text for notice in _NOTICES):
             warn(text)
 
 

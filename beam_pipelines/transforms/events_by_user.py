@@ -75,10 +75,9 @@ class EventsByUser(beam.PTransform):
             ).with_outputs(_REPORTS, main="rows")
         )
         _ = (
-            read[_REPORTS]
-            | "WholeReport"
-            >> beam.CombineGlobally(_merge_reports).with_input_types(str).with_output_types(str)
-            | "CheckedReport" >> beam.Map(_check, self._description)
+            pbegin
+            | "TheLogs" >> beam.Create([""])
+            | "CheckedReport" >> beam.Map(_check, beam.pvalue.AsIter(read[_REPORTS]), self._description)
         )
         return (
             read["rows"]
@@ -187,9 +186,5 @@ class _WholeUsers(beam.DoFn):
             yield partition, events.to_bytes()
 
 
-def _merge_reports(reports: Iterable[str]) -> str:
-    return ReadReport.merged(reports).to_json()
-
-
-def _check(report: str, description: DatasetDescription) -> None:
-    check_report(ReadReport.merged([report]), description)
+def _check(_: str, reports: Iterable[str], description: DatasetDescription) -> None:
+    check_report(ReadReport.merged(reports), description)

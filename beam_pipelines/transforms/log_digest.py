@@ -8,8 +8,6 @@ from tf_e2egrec.dataset.events import EventBlock
 from tf_e2egrec.graph.snapshots import SnapshotPlan
 from tf_e2egrec.graph.window_digests import WindowDigests
 
-_BUFFERED = 16  # parts merged at once
-
 
 class LogDigest(beam.PTransform):
     """(partition, packed `EventBlock` of whole users) -> one packed `WindowDigests`, also of an empty log.
@@ -24,10 +22,12 @@ class LogDigest(beam.PTransform):
 
     def expand(self, events: beam.PCollection[tuple[int, bytes]]) -> beam.PCollection[bytes]:
         """Events -> digests of a partition -> of the log."""
+        of_partitions = events | "DigestOfPartition" >> beam.ParDo(_OfPartition(self._plan))
+        # A digest has an entry per snapshot, and there are few partitions: one worker can merge them.
         return (
-            events
-            | "DigestOfPartition" >> beam.ParDo(_OfPartition(self._plan))
-            | "DigestOfLog" >> beam.CombineGlobally(_Merge())
+            events.pipeline
+            | "TheLog" >> beam.Create([b""])
+            | "DigestOfLog" >> beam.Map(_merged, beam.pvalue.AsIter(of_partitions)).with_output_types(bytes)
         )
 
 
@@ -41,21 +41,5 @@ class _OfPartition(beam.DoFn):
         yield WindowDigests.of_events(EventBlock.from_bytes(element[1]), self._plan).to_bytes()
 
 
-@beam.typehints.with_input_types(bytes)
-@beam.typehints.with_output_types(bytes)
-class _Merge(beam.CombineFn):
-    def create_accumulator(self) -> list[bytes]:
-        return []
-
-    def add_input(self, accumulator: list[bytes], element: bytes) -> list[bytes]:
-        accumulator.append(element)
-        return [self._merged(accumulator)] if len(accumulator) >= _BUFFERED else accumulator
-
-    def merge_accumulators(self, accumulators: Iterable[list[bytes]]) -> list[bytes]:
-        return [self._merged([packed for accumulator in accumulators for packed in accumulator])]
-
-    def extract_output(self, accumulator: list[bytes]) -> bytes:
-        return self._merged(accumulator)
-
-    def _merged(self, packed: list[bytes]) -> bytes:
-        return WindowDigests.merged(WindowDigests.from_bytes(one) for one in packed).to_bytes()
+def _merged(_: bytes, digests: Iterable[bytes]) -> bytes:
+    return WindowDigests.merged(WindowDigests.from_bytes(packed) for packed in digests).to_bytes()

@@ -19,6 +19,7 @@ from beam_pipelines.transforms.swing_shard import SwingShard, shard_of_items
 from tf_e2egrec.dataset.description.dataset_description import DatasetDescription
 from tf_e2egrec.dataset.events import GRAPH_ROW, EventBlock
 from tf_e2egrec.dataset.ids import MISSING_KEY, hash_keys
+from tf_e2egrec.dataset.narrow_column import pack_narrow, unpack_narrow
 from tf_e2egrec.graph.snapshots import SnapshotPlan
 from tf_e2egrec.graph.swing_anchor_filter import SwingAnchorFilter
 from tf_e2egrec.graph.swing_histories import NEVER, SwingHistories
@@ -256,12 +257,16 @@ def by_group_of_items(columns: np.ndarray, groups: int) -> Iterator[tuple[int, n
 
 def pack_columns(columns: np.ndarray) -> bytes:
     """Bytes of int64 [3, n]."""
-    return np.ascontiguousarray(columns, dtype="<i8").tobytes()
+    return b"".join([columns.shape[1].to_bytes(8, "little"), *map(pack_narrow, columns)])
 
 
 def unpack_columns(packed: bytes) -> np.ndarray:
-    """The inverse of `pack_columns`; int64 [3, n], read-only."""
-    return np.frombuffer(packed, dtype="<i8").reshape(3, -1)
+    """The inverse of `pack_columns`; int64 [3, n]."""
+    count, place = int.from_bytes(packed[:8], "little"), 8
+    columns = np.empty((3, count), np.int64)
+    for row in range(3):
+        columns[row], place = unpack_narrow(packed, count, place)
+    return columns
 
 
 def _in_order(thresholds: Iterable[bytes]) -> np.ndarray:

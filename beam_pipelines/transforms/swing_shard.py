@@ -178,7 +178,9 @@ def write_edges_file(edges: SwingEdges, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     try:
-        pq.write_table(pa.table(columns).replace_schema_metadata(footer), temporary)
+        table = pa.table(columns).replace_schema_metadata(footer)
+        # Weights hardly repeat: a dictionary of them costs time and saves nothing.
+        pq.write_table(table, temporary, use_dictionary=["source", "target"], compression="lz4")
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tf_e2egrec.dataset.narrow_column import pack_narrow, unpack_narrow
 from tf_e2egrec.dataset.radix_order import radix_order
 
 RANKER_ROW = np.uint8(1)  # the row trains or tests the ranker
@@ -14,7 +15,7 @@ GRAPH_ROW = np.uint8(2)  # the row may become edges
 
 @dataclasses.dataclass(frozen=True)
 class EventBlock:
-    """n log rows as arrays of equal length.
+    """n log rows as arrays of equal length; columns of one value may be read-only views.
 
     Attributes:
       user: int64 [n] user keys.
@@ -51,9 +52,11 @@ class EventBlock:
 
     def take(self, rows: np.ndarray) -> "EventBlock":
         """The rows selected by an index or boolean array, in that order."""
+        user = self.user[rows]
         return EventBlock(
-            **{name: getattr(self, name)[rows] for name in _COLUMNS},
-            context={name: values[rows] for name, values in self.context.items()},
+            **{name: _taken(getattr(self, name), rows, len(user)) for name in _COLUMNS if name != "user"},
+            user=user,
+            context={name: _taken(values, rows, len(user)) for name, values in self.context.items()},
         )
 
     def sorted(self) -> "EventBlock":
@@ -79,14 +82,18 @@ class EventBlock:
         return [column[rows] for column in reversed(rest)]
 
     def to_bytes(self) -> bytes:
-        """Pack the block for a shuffle; `from_bytes` is the inverse. A column of one value takes no space."""
+        """Pack the block for a shuffle; `from_bytes` is the inverse. A column of one value takes no space,
+        and integers only what their range needs."""
         arrays = {name: getattr(self, name) for name in _COLUMNS}
         arrays |= {_CONTEXT_PREFIX + name: values for name, values in self.context.items()}
         stored, columns = [], []
         for name, column in arrays.items():
             values = column[:1] if _is_constant(column) else column
             columns.append((name, values.dtype.str, len(values)))
-            stored += [np.ascontiguousarray(values).tobytes(), b"\0" * (-values.nbytes % _ALIGNMENT)]
+            if values.dtype == np.int64:
+                stored.append(pack_narrow(values))
+            else:
+                stored += [np.ascontiguousarray(values).tobytes(), b"\0" * (-values.nbytes % _ALIGNMENT)]
         header = json.dumps([len(self), columns]).encode()
         header += b" " * (-(len(header) + _ALIGNMENT) % _ALIGNMENT)
         return b"".join([len(header).to_bytes(_ALIGNMENT, "little"), header, *stored])
@@ -96,12 +103,14 @@ class EventBlock:
         """Unpack what `to_bytes` wrote."""
         place = _ALIGNMENT + int.from_bytes(packed[:_ALIGNMENT], "little")
         rows, stored = json.loads(packed[_ALIGNMENT:place])
-        buffer = bytearray(packed)  # arrays of bytes could not be written to
         columns: dict[str, np.ndarray] = {}
         for name, kind, count in stored:
-            values = np.frombuffer(buffer, kind, count, place)
-            columns[name] = values if count == rows else np.full(rows, values[0])
-            place += values.nbytes + -values.nbytes % _ALIGNMENT
+            if np.dtype(kind) == np.int64:
+                values, place = unpack_narrow(packed, count, place)
+            else:
+                values = np.frombuffer(packed, kind, count, place).copy()
+                place += values.nbytes + -values.nbytes % _ALIGNMENT
+            columns[name] = values if count == rows else _repeated(values, rows, name in _KEYS)
         context = {
             name.removeprefix(_CONTEXT_PREFIX): columns.pop(name)
             for name in list(columns)
@@ -113,19 +122,42 @@ class EventBlock:
     def concatenate(blocks: Sequence["EventBlock"]) -> "EventBlock":
         """One block out of many that have the same context features."""
         return EventBlock(
-            **{name: np.concatenate([getattr(block, name) for block in blocks]) for name in _COLUMNS},
-            context={
-                name: np.concatenate([block.context[name] for block in blocks]) for name in blocks[0].context
-            },
+            **{name: _joined([getattr(block, name) for block in blocks]) for name in _COLUMNS},
+            context={name: _joined([block.context[name] for block in blocks]) for name in blocks[0].context},
         )
 
 
 _COLUMNS = tuple(field.name for field in dataclasses.fields(EventBlock) if field.name != "context")
 _CONTEXT_PREFIX = "context/"
 _ALIGNMENT = 8
+_KEYS = ("user", "item", "time")  # what compiled code reads: always arrays of their own
+
+
+def _repeated(values: np.ndarray, rows: int, own: bool = False) -> np.ndarray:
+    """The first value for every row; without `own`, a read-only view that takes no memory."""
+    return np.full(rows, values[0]) if own else np.broadcast_to(values[:1], (rows,))
+
+
+def _is_repeated(values: np.ndarray) -> bool:
+    return len(values) > 1 and values.strides == (0,)
+
+
+def _taken(values: np.ndarray, rows: np.ndarray, count: int) -> np.ndarray:
+    return _repeated(values, count) if _is_repeated(values) else values[rows]
+
+
+def _joined(columns: Sequence[np.ndarray]) -> np.ndarray:
+    """The columns one after the other; one view where all are views of the same value."""
+    filled = [column for column in columns if len(column)]
+    values = {column[:1].tobytes() for column in filled}
+    if len(values) == 1 and all(_is_repeated(column) for column in filled):
+        return _repeated(filled[0], sum(map(len, filled)))
+    return np.concatenate(columns)
 
 
 def _is_constant(values: np.ndarray) -> bool:
     """Whether there are several values, and all have the same bits."""
+    if _is_repeated(values):
+        return True
     bits = values.view(f"u{values.itemsize}")
     return len(bits) > 1 and bits[0] == bits[-1] and bool((bits == bits[0]).all())

@@ -4,8 +4,9 @@
 
 memory: peak resident memory of a whole local run of the stage, one process per size.
 shuffle: bytes of the histories sent to item shards, by the code that the stage sends them with, against the
-  model  c * sum over users of |I_u| * E[D_u],  E[D_u] = P (1 - (1 - 1/P)^a_u), the expected number of the P
-  shards that a user with a_u distinct anchors touches; c is the mean number of bytes per row, fitted over all points.
+  model  c * b * sum over users of |I_u| * E[D_u],  E[D_u] = P (1 - (1 - 1/P)^a_u), the expected number of the
+  P shards that a user with a_u distinct anchors touches; b is the number of bytes that the ranges of the log's
+  items and times need in a row, and c, fitted over all points, says what users and headers add.
 snapshots: CPU seconds of the stage, by refresh and window, on one log.
 """
 
@@ -87,6 +88,7 @@ def measure_shuffle(log: Log) -> list[dict[str, Any]]:
     is_anchor = anchors.is_anchor(*columns, histories.draw, thresholds)
     is_latest = histories.repeated_at == NEVER  # an item counts once
     n_anchors = np.add.reduceat((is_anchor & is_latest).astype(np.int64), histories.offsets[:-1])
+    row_bytes = sum(_narrow_bytes(column) for column in columns[1:])
     rows = []
     for shards in SHARDS:
         shard = shard_of_items(columns[1], shards)
@@ -99,17 +101,25 @@ def measure_shuffle(log: Log) -> list[dict[str, Any]]:
                 "bytes": sum(sent),
                 "bytes per interaction": round(sum(sent) / log.rows, 1),
                 "largest / mean shard": round(max(sent) * shards / sum(sent), 2),
-                "model rows": float((lengths * touched).sum()),
+                "bytes per row": row_bytes,
+                "model bytes": row_bytes * float((lengths * touched).sum()),
             }
         )
     return rows
 
 
+def _narrow_bytes(column: Any) -> int:
+    """Bytes per value of a packed column, from its range."""
+    from tf_e2egrec.dataset.narrow_column import pack_narrow
+
+    return len(pack_narrow(column)) // len(column)  # its 16 bytes of header and padding do not count
+
+
 def fitted(rows: list[dict[str, Any]]) -> tuple[float, float]:
-    """Bytes per row of the model, fitted in the logarithm, and the largest relative error of any point."""
+    """The factor c, fitted in the logarithm, and the largest relative error of any point."""
     import numpy as np
 
-    ratio = np.array([row["bytes"] / row.pop("model rows") for row in rows])
+    ratio = np.array([row["bytes"] / row.pop("model bytes") for row in rows])
     constant = float(np.exp(np.log(ratio).mean()))
     return constant, float(np.abs(ratio / constant - 1).max())
 
@@ -159,7 +169,7 @@ def main(argv: list[str] | None = None) -> int:
         figures += memory
     if "shuffle" in parts:
         rows = [row for log in logs for row in measure_shuffle(log)]
-        ratios["shuffle bytes per model row"], ratios["shuffle model, largest error"] = fitted(rows)
+        ratios["shuffle bytes / model"], ratios["shuffle model, largest error"] = fitted(rows)
         figures += rows
     if "snapshots" in parts:
         figures += measure_snapshots(LOGS[QUICK_SIZES[0] if arguments.quick else "100k"])

@@ -1,9 +1,10 @@
-"""The subgraphs stage: logs and graph -> one sampled subgraph per impression, node tables, GraphSchema.
+"""The subgraphs stage: logs and graph -> one sampled subgraph per impression, node and neighbour tables, GraphSchema.
 
     python -m beam_pipelines.subgraphs --input DATASET.yaml [--data DIR] --graph RUN_DIR/graph --output RUN_DIR/subgraphs [Beam options]
 
 Output: `<split>/impressions-<bucket>-<part>.tfrecord` (files in time order), `nodes/item.parquet`, `nodes/user.parquet`, `schema.pbtxt`,
-`manifest.json`. Every worker must be able to read the graph and to write to the output directory.
+`manifest.json`; where `graph.sampling.format` is `table` or `both`, `table/snapshot=<id>.arrow`, too (with `table` the records hold no
+neighbours). Every worker must be able to read the graph and to write to the output directory.
 """
 
 import argparse
@@ -32,6 +33,7 @@ from beam_pipelines.transforms.events_by_user import EventsByUser
 from beam_pipelines.transforms.file_patterns import input_fingerprint, match_files
 from beam_pipelines.transforms.impressions import Impressions
 from beam_pipelines.transforms.log_statistics import LogStatistics
+from beam_pipelines.transforms.neighbour_tables import NeighbourTables
 from beam_pipelines.transforms.subgraph_records import SubgraphRecords
 from tf_e2egrec.dataset.artefact import (
     Manifest,
@@ -52,14 +54,17 @@ from tf_e2egrec.graph.snapshots import SnapshotPlan
 from tf_e2egrec.subgraphs.file_plan import FilePlan
 from tf_e2egrec.subgraphs.node_statistics import NodeStatistics
 from tf_e2egrec.subgraphs.record_digest import RecordDigest
+from tf_e2egrec.subgraphs.snapshot_tables import FOLDER as TABLE_FOLDER
 from tf_e2egrec.subgraphs.subgraph_builder import SubgraphBuilder
 
 STAGE = "subgraphs"
 _MADE_BY = "e2egrec swing"  # the command that makes the graph
 _BYTES_PER_PARTITION = 8 << 20  # of compressed logs
 _MOST_PARTITIONS = 4096
-_INDEX = "files.json"
+_FILES, _TABLES = "files.json", "tables.json"  # what the pipeline says of record files and neighbour tables
 _COUNTED_BY_FILE = ("records", "swing_edges", "recent_items", "isolated_candidates", "without_snapshot")
+
+Entry = dict[str, Any]  # what the pipeline says of one file
 
 _log = logging.getLogger(__name__)
 
@@ -89,11 +94,12 @@ def run_subgraphs(
       output: the artefact directory, RUN_DIR/subgraphs; replaced when the stage succeeds, untouched when it fails.
       beam_args: Beam's options and those of `SubgraphsOptions`.
       reuse: an artefact of this stage, made from the same description but for `split`: files whose impressions and snapshots are the
-        same are taken over, which `files_reused` counts.
+        same are taken over, which `files_reused` counts; so are neighbour tables (`tables_reused`).
 
     Returns:
-      The manifest. `details`: `files` (split -> what `SubgraphRecords` says of each file, in time order),
-      `time_ranges` (split -> [first, last] impression time), `time_is_rank`, `string_columns` (see there).
+      The manifest. `details`: `files` (split -> what `SubgraphRecords` says of each file, in time order), `tables` (what
+      `NeighbourTables` says of each, by snapshot), `time_ranges` (split -> [first, last] impression time), `time_is_rank`,
+      `string_columns` (see there).
 
     Raises:
       E2EGRecError: the graph is missing or was made from something else, the logs cannot be read, or there is no impression to train on.
@@ -105,21 +111,18 @@ def run_subgraphs(
     kinds, tables = logged_id_kinds(description), ReadReport()
     node_tables = read_node_tables(description, tables)
     require_same_kinds(kinds, tables.kinds)
-    digest = RecordDigest.from_windows(
-        SnapshotPlan.from_description(description), known_windows(graph.details)
-    )
-    known = _known_files(reuse) if reuse else {}
     with publish(output) as staging:
         pipeline = beam.Pipeline(options=pipeline_options(beam_args))
         events = pipeline | "EventsByUser" >> EventsByUser(description, _partitions(description, beam_args))
         directory = str(staging.resolve())
-        builder = SubgraphBuilder.from_description(description, str(Path(graph_dir).resolve()))
-        _build(events, description, directory, SubgraphRecords(builder, directory, digest, known))
+        writers = _writers(description, Path(graph_dir).resolve(), graph, directory, reuse)
+        _build(events, description, directory, writers)
         counters = run_pipeline(pipeline)
-        files = _read_index(staging, description)
-        counters |= _totals(files)
+        files = _read_files(staging, description)
+        snapshot_tables = _read_tables(staging) if description.graph.sampling.has_table else None
+        counters |= _totals(files, snapshot_tables)
         if reuse:
-            counters["files_reused"] = _take_over_files(reuse, staging, files)
+            counters |= _take_over_files(reuse, staging, files, snapshot_tables)
         counters |= tables.counters | _write_node_tables(staging, node_tables)
         _write_schema(staging, description)
         manifest = Manifest(
@@ -132,6 +135,7 @@ def run_subgraphs(
             counters=dict(sorted(counters.items())),
             details={
                 "files": files,
+                "tables": snapshot_tables or [],
                 "time_ranges": {split: _time_range(entries) for split, entries in files.items()},
                 "time_is_rank": description.time_is_rank,
                 "string_columns": string_columns(kinds, description),
@@ -159,51 +163,79 @@ def subgraphs_fingerprint(description: DatasetDescription) -> str:
     return fingerprint_of(STAGE, configuration, inputs, swing_fingerprint(description))
 
 
+def _writers(
+    description: DatasetDescription, graph_dir: Path, graph: Manifest, directory: str, reuse: Path | None
+) -> dict[str, beam.PTransform]:
+    """What impressions are turned into: name of the index -> transform whose output it lists."""
+    plan, windows, sampling = (
+        SnapshotPlan.from_description(description),
+        known_windows(graph.details),
+        description.graph.sampling,
+    )
+    # Records without neighbours do not change with the graph.
+    digest = RecordDigest.from_windows(plan, windows if sampling.has_neighbours_in_records else {})
+    builder = SubgraphBuilder.from_description(description, str(graph_dir))
+    known = _known_files(reuse) if reuse else {}
+    writers: dict[str, beam.PTransform] = {_FILES: SubgraphRecords(builder, directory, digest, known)}
+    if sampling.has_table:
+        writers[_TABLES] = NeighbourTables(str(graph_dir), directory, plan, sampling.top, windows, known)
+    return writers
+
+
 def _build(
     events: beam.PCollection[tuple[int, bytes]],
     description: DatasetDescription,
     directory: str,
-    records: SubgraphRecords,
+    writers: dict[str, beam.PTransform],
 ) -> None:
-    """Events of whole users -> impressions by file -> record files; beside it, statistics for the node tables."""
+    """Events of whole users -> impressions by file -> files, and an index of them; beside it, statistics for the node tables."""
     statistics = events | "LogStatistics" >> LogStatistics(description)
     _ = statistics | "StatisticsFiles" >> beam.Map(_write_file, directory=directory)
     items = statistics | "OfItems" >> beam.Filter(_is_of_items) | "WithoutName" >> beam.Values()
-    _ = (
-        events
-        | "Impressions" >> Impressions(description, FilePlan.from_description(description), items)
-        | "SubgraphRecords" >> records
-        | "FileIndex" >> beam.combiners.ToList()
-        | "IndexFile" >> beam.Map(_write_index, directory=directory)
+    impressions = events | "Impressions" >> Impressions(
+        description, FilePlan.from_description(description), items
     )
+    for index, writer in writers.items():
+        name = type(writer).__name__
+        _ = (
+            impressions
+            | name >> writer
+            | f"IndexOf{name}" >> beam.combiners.ToList()
+            | f"IndexFileOf{name}" >> beam.Map(_write_index, index, directory)
+        )
 
 
 def _known_files(older: Path) -> dict[str, str]:
-    """File -> JSON object of `SubgraphRecords`, for every file of an older artefact that says what it was made from."""
-    files = read_manifest(older, STAGE, "e2egrec subgraphs").details["files"]
-    return {
-        entry["file"]: json.dumps(entry)
-        for entries in files.values()
-        for entry in entries
-        if "digest" in entry
-    }
+    """File -> JSON object of its writer, for every file of an older artefact that says what it was made from."""
+    details = read_manifest(older, STAGE, "e2egrec subgraphs").details
+    written = [*details["files"].values(), details.get("tables", [])]
+    return {entry["file"]: json.dumps(entry) for entries in written for entry in entries if "digest" in entry}
 
 
-def _take_over_files(older: Path, staging: Path, files: dict[str, list[dict[str, Any]]]) -> int:
-    """Take over the files that the pipeline did not write; their number."""
-    names = [entry["file"] for entries in files.values() for entry in entries]
-    missing = [name for name in names if not (staging / name).exists()]
-    for name in missing:
-        take_over(older / name, staging / name)
-    return len(missing)
+def _take_over_files(
+    older: Path, staging: Path, files: dict[str, list[Entry]], tables: list[Entry] | None
+) -> dict[str, int]:
+    """Take over the files that the pipeline did not write; counts them."""
+    counters = {}
+    of_files = [entry for entries in files.values() for entry in entries]
+    for counter, entries in (("files_reused", of_files), ("tables_reused", tables)):
+        if entries is not None:
+            missing = [entry["file"] for entry in entries if not (staging / entry["file"]).exists()]
+            for name in missing:
+                take_over(older / name, staging / name)
+            counters[counter] = len(missing)
+    return counters
 
 
-def _totals(files: dict[str, list[dict[str, Any]]]) -> dict[str, int]:
+def _totals(files: dict[str, list[Entry]], tables: list[Entry] | None) -> dict[str, int]:
     """Counters of the whole artefact, whoever wrote its files."""
     entries = [entry for of_split in files.values() for entry in of_split]
-    return {name: sum(entry[name] for entry in entries) for name in _COUNTED_BY_FILE} | {
-        "files": len(entries)
-    }
+    counted = [name for name in _COUNTED_BY_FILE if name in entries[0]]
+    totals = {name: sum(entry[name] for entry in entries) for name in counted} | {"files": len(entries)}
+    if tables is not None:
+        totals["tables"] = len(tables)
+        totals |= {f"table_{name}": sum(entry[name] for entry in tables) for name in ("items", "edges")}
+    return totals
 
 
 def _partitions(description: DatasetDescription, beam_args: Sequence[str]) -> int:
@@ -232,17 +264,28 @@ def _write_file(content: tuple[str, bytes], directory: str) -> None:
     temporary.replace(path)
 
 
-def _write_index(entries: list[str], directory: str) -> None:
-    _write_file((_INDEX, ("[" + ",".join(sorted(entries)) + "]").encode()), directory)
+def _write_index(entries: list[str], index: str, directory: str) -> None:
+    _write_file((index, ("[" + ",".join(sorted(entries)) + "]").encode()), directory)
 
 
-def _read_index(staging: Path, description: DatasetDescription) -> dict[str, list[dict[str, Any]]]:
-    """The files of each split in time order; the index itself is removed."""
-    path = staging / f"{_INDEX}.statistics"
-    entries = json.loads(path.read_text(encoding="utf-8"))
+def _read_index(staging: Path, index: str) -> list[Entry]:
+    """The entries of an index, which is removed."""
+    path = staging / f"{index}.statistics"
+    entries: list[Entry] = json.loads(path.read_text(encoding="utf-8"))
     path.unlink()
-    files: dict[str, list[dict[str, Any]]] = {split: [] for split in SPLITS}
-    for entry in sorted(entries, key=lambda one: one["file"]):
+    return entries
+
+
+def _read_tables(staging: Path) -> list[Entry]:
+    """The neighbour tables by snapshot; their folder is there even where no snapshot has edges."""
+    (staging / TABLE_FOLDER).mkdir(exist_ok=True)
+    return sorted(_read_index(staging, _TABLES), key=lambda entry: int(entry["snapshot"]))
+
+
+def _read_files(staging: Path, description: DatasetDescription) -> dict[str, list[Entry]]:
+    """The record files of each split in time order."""
+    files: dict[str, list[Entry]] = {split: [] for split in SPLITS}
+    for entry in sorted(_read_index(staging, _FILES), key=lambda one: one["file"]):
         files[entry["file"].split("/")[0]].append(entry)
     if not files["train"]:
         raise E2EGRecError(
@@ -255,7 +298,7 @@ def _read_index(staging: Path, description: DatasetDescription) -> dict[str, lis
     return files
 
 
-def _time_range(entries: list[dict[str, Any]]) -> list[int]:
+def _time_range(entries: list[Entry]) -> list[int]:
     """[first, last] impression time of a split; empty without impressions."""
     if not entries:
         return []

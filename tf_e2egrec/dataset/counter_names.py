@@ -50,6 +50,10 @@ _NAMES = {
     "without_snapshot": "records older than the first snapshot",
     "files": "files of records",
     "files_reused": "files of records taken over unchanged",
+    "tables": "neighbour tables",
+    "table_items": "items with neighbours, summed over neighbour tables",
+    "table_edges": "edges, summed over neighbour tables",
+    "tables_reused": "neighbour tables taken over unchanged",
 }
 _PATTERNS = {
     r"(.+)/rows_read": "{}: rows read",

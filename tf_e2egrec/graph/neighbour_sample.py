@@ -33,6 +33,21 @@ class NeighbourSample:
         return np.diff(self.indptr)
 
     @staticmethod
+    def empty(targets: int) -> "NeighbourSample":
+        """The sample of targets without neighbours."""
+        none = np.zeros(0, np.float32)
+        return NeighbourSample(np.zeros(targets + 1, np.int64), np.zeros(0, np.int64), none, none)
+
+    def take(self, rows: np.ndarray) -> "NeighbourSample":
+        """The targets selected by an index or boolean array, in that order."""
+        counts = self.counts[rows]
+        indptr = np.r_[0, np.cumsum(counts)].astype(np.int64)
+        edges = np.repeat(self.indptr[:-1][rows] - indptr[:-1], counts) + np.arange(indptr[-1])
+        return NeighbourSample(
+            indptr, self.sources[edges], self.weights[edges], self.propagation_weights[edges]
+        )
+
+    @staticmethod
     def concatenate(samples: Sequence["NeighbourSample"]) -> "NeighbourSample":
         """The targets of the first sample, then those of the second, and so on."""
         counts = np.concatenate([sample.counts for sample in samples])

@@ -12,6 +12,7 @@ where an item needs its own neighbourhood (candidates and recent items, each und
 """
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import tensorflow as tf
 import tensorflow_gnn as tfgnn
@@ -20,6 +21,53 @@ from tf_e2egrec.subgraphs.feature_table import FeatureTable
 from tf_e2egrec.subgraphs.graph_schema import LABELS, READOUT
 
 Labels = dict[str, tf.Tensor]
+
+
+class MergedRecords(NamedTuple):
+    """Parsed records as one graph.
+
+    Attributes:
+      graph: the records' components, one after the other.
+      places: int32 [B], 1 + number of recent items of each record; its first nodes are these places.
+      place_node: int32 [P] row of each place among the item nodes.
+      first_place: int32 [B] the candidates' places.
+      recent_place: int32 [R] the places where the edges of `recent` start.
+      to_place: int32 [B]; a record's item node of row n is place n + to_place, if it is one.
+      readout: features of `_readout`, without labels.
+      labels: `reward` and `stay`, float32 [B].
+    """
+
+    graph: tfgnn.GraphTensor
+    places: tf.Tensor
+    place_node: tf.Tensor
+    first_place: tf.Tensor
+    recent_place: tf.Tensor
+    to_place: tf.Tensor
+    readout: dict[str, tf.Tensor]
+    labels: Labels
+
+
+def merge_records(batch: tfgnn.GraphTensor) -> MergedRecords:
+    """Merge a parsed batch, a GraphTensor of shape [B], and number the places that need a neighbourhood."""
+    num_recent = _sizes(batch.edge_sets["recent"])
+    graph = batch.merge_batch_to_components()
+    places = 1 + num_recent
+    node_start = tf.cumsum(_sizes(batch.node_sets["item"]), exclusive=True)
+    place_start = tf.cumsum(places, exclusive=True)
+    to_place = place_start - node_start  # neighbours of earlier records are nodes, but no places
+    readout = dict(graph.node_sets[READOUT].get_features_dict())
+    labels = {name: readout.pop(name) for name in LABELS}
+    return MergedRecords(
+        graph=graph,
+        places=places,
+        place_node=tf.ragged.range(node_start, node_start + places).flat_values,
+        first_place=place_start,
+        recent_place=tf.cast(graph.edge_sets["recent"].adjacency.source, tf.int32)
+        + tf.repeat(to_place, num_recent),
+        to_place=to_place,
+        readout=readout,
+        labels=labels,
+    )
 
 
 def compact(
@@ -34,43 +82,28 @@ def compact(
     Returns:
       The batch graph, and the labels `reward` and `stay` float32 [B] (stay in seconds, NaN where unknown).
     """
-    sizes = {name: _sizes(batch.node_sets[name]) for name in ("item", "user")}
-    num_recent = _sizes(batch.edge_sets["recent"])
-    num_swing = _sizes(batch.edge_sets["swing"])
-    graph = batch.merge_batch_to_components()
-    node_ids = graph.node_sets["item"]["#id"]
-    unique_ids, item_of_node = tf.unique(node_ids)
-
-    # The first 1 + num_recent nodes of a record are its seeds; a seed's number is its node's, less the non-
-    # seeds of earlier records.
-    num_seeds = 1 + num_recent
-    node_start = tf.cumsum(sizes["item"], exclusive=True)
-    seed_start = tf.cumsum(num_seeds, exclusive=True)
-    seed_nodes = tf.ragged.range(node_start, node_start + num_seeds).flat_values
-    to_seed = seed_start - node_start
+    merged = merge_records(batch)
+    graph = merged.graph
+    unique_ids, item_of_node = tf.unique(graph.node_sets["item"]["#id"])
     swing, recent = graph.edge_sets["swing"], graph.edge_sets["recent"]
-    swing_target = tf.cast(swing.adjacency.target, tf.int32) + tf.repeat(to_seed, num_swing)
-    recent_source = tf.cast(recent.adjacency.source, tf.int32) + tf.repeat(to_seed, num_recent)
-
-    readout = dict(graph.node_sets[READOUT].get_features_dict())
-    labels = {name: readout.pop(name) for name in LABELS}
+    num_swing = _sizes(batch.edge_sets["swing"])
     users = graph.node_sets["user"]["#id"]
     result = assemble_batch_graph(
         item_ids=unique_ids,
         item_features=item_table(unique_ids),
-        seed_item=tf.gather(item_of_node, seed_nodes),
+        seed_item=tf.gather(item_of_node, merged.place_node),
         swing_source=tf.gather(item_of_node, tf.cast(swing.adjacency.source, tf.int32)),
-        swing_target=swing_target,
+        swing_target=tf.cast(swing.adjacency.target, tf.int32) + tf.repeat(merged.to_place, num_swing),
         swing_features={name: swing[name] for name in ("weight", "propagation_weight")},
         user_ids=users,
         user_features=user_table(users),
-        recent_source=recent_source,
+        recent_source=merged.recent_place,
         recent_target=tf.cast(recent.adjacency.target, tf.int32),
         recent_age=recent["age"],
-        candidate_seed=seed_start,
-        readout_features=readout,
+        candidate_seed=merged.first_place,
+        readout_features=merged.readout,
     )
-    return result, labels
+    return result, merged.labels
 
 
 def assemble_batch_graph(

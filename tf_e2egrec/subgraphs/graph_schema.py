@@ -57,6 +57,13 @@ def record_spec(description: DatasetDescription) -> tfgnn.GraphTensorSpec:
     return tfgnn.create_graph_spec_from_schema_pb(build_graph_schema(description))
 
 
+def seed_spec(description: DatasetDescription) -> tfgnn.GraphTensorSpec:
+    """The same without the edge set `swing`: all that is read of a record whose neighbours come from a table."""
+    schema = build_graph_schema(description)
+    del schema.edge_sets["swing"]
+    return tfgnn.create_graph_spec_from_schema_pb(schema)
+
+
 def _add(target: object, features: dict[str, tf.DType]) -> None:
     for name, dtype in features.items():
         target.features[name].dtype = dtype.as_datatype_enum  # type: ignore[attr-defined]

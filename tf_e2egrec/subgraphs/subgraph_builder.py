@@ -11,13 +11,14 @@ from tf_e2egrec.dataset.description.dataset_description import DatasetDescriptio
 from tf_e2egrec.dataset.description.sampling_spec import SamplingSpec
 from tf_e2egrec.graph.neighbour_sample import NeighbourSample
 from tf_e2egrec.graph.neighbour_table import NeighbourTable
-from tf_e2egrec.graph.sampling import sample_neighbours
 from tf_e2egrec.graph.snapshots import SnapshotPlan
 from tf_e2egrec.subgraphs.example_encoding import encode_subgraphs
 from tf_e2egrec.subgraphs.impression_block import ImpressionBlock
+from tf_e2egrec.subgraphs.neighbour_sampler import NeighbourSampler
 from tf_e2egrec.subgraphs.record_layout import RecordLayout
 from tf_e2egrec.subgraphs.subgraph_batch import SubgraphBatch
 
+_OF_NEIGHBOURS = ("swing_edges", "isolated_candidates")  # counters
 _TABLES_KEPT = 2  # impressions come in time order, so a snapshot is not needed again once the next one serves
 
 
@@ -28,7 +29,7 @@ class SubgraphBuilder:
     Attributes:
       graph_dir: directory of the Swing stage.
       plan: of the snapshots.
-      sampling: fanouts, exponent.
+      sampling: fanouts, exponent; where its `format` is `table`, the records have no neighbours.
       seed: of the sampling noise.
       layout: of the records.
     """
@@ -61,8 +62,8 @@ class SubgraphBuilder:
         Args:
           block: n impressions, in any order.
           deterministic: the heaviest neighbours (validation, test) instead of a sample (training).
-          counters: receives `swing_edges`, `recent_items`, `isolated_candidates` (without a neighbour) and `without_snapshot`
-            (older than the first snapshot).
+          counters: receives `recent_items` and `without_snapshot` (older than the first snapshot); of records with neighbours
+            `swing_edges` and `isolated_candidates` (without a neighbour), too.
 
         Yields:
           uint8 arrays that, one after the other, are the file.
@@ -70,27 +71,31 @@ class SubgraphBuilder:
         block = block.take(np.lexsort([block.impression_id, block.time]))
         snapshots = self.plan.snapshot_at(block.time)
         bounds = np.flatnonzero(np.r_[True, snapshots[1:] != snapshots[:-1], True][: len(block) + 1])
-        for name in ("swing_edges", "recent_items", "isolated_candidates", "without_snapshot"):
-            counters.setdefault(name, 0)
+        sampled = self.sampling.has_neighbours_in_records
         for start, end in itertools.pairwise(bounds):
             part = block if end - start == len(block) else block.take(np.arange(start, end))
-            batch = self._batch(part, self._table(int(snapshots[start])), deterministic)
+            table = self._table(int(snapshots[start])) if sampled else NeighbourTable.empty()
+            batch = self._batch(part, table, deterministic)
+            counted = {
+                "recent_items": int(np.diff(part.history_indptr)[part.history].sum()),
+                "without_snapshot": len(part) if snapshots[start] < 0 else 0,
+                "swing_edges": 0,
+                "isolated_candidates": int((batch.sample.counts[batch.candidate_row] == 0).sum()),
+            }
             for chunk, edges in encode_subgraphs(batch, self.layout):
-                counters["swing_edges"] += int(edges.sum())
+                counted["swing_edges"] += int(edges.sum())
                 yield chunk
-            counters["recent_items"] += int(np.diff(part.history_indptr)[part.history].sum())
-            counters["isolated_candidates"] += int((batch.sample.counts[batch.candidate_row] == 0).sum())
-            counters["without_snapshot"] += len(part) if snapshots[start] < 0 else 0
+            for name, value in counted.items():
+                if sampled or name not in _OF_NEIGHBOURS:
+                    counters[name] = counters.get(name, 0) + value
 
     def _batch(self, block: ImpressionBlock, table: NeighbourTable, deterministic: bool) -> SubgraphBatch:
         candidates, candidate_row = np.unique(block.item, return_inverse=True)
-        sample = self._sample(table, candidates, self.sampling.fanout, deterministic)
-        recent_row = np.full(len(block.recent), -1, np.int64)
-        if self.sampling.recent_fanout > 0:
-            recents, inverse = np.unique(block.recent, return_inverse=True)
-            of_recents = self._sample(table, recents, self.sampling.recent_fanout, deterministic)
-            sample = NeighbourSample.concatenate([sample, of_recents])
-            recent_row = (inverse + len(candidates)).astype(np.int64)
+        recents, recent_row = np.unique(block.recent, return_inverse=True)
+        sampler = NeighbourSampler(self.sampling, self.seed, deterministic)
+        sample = NeighbourSample.concatenate(
+            [sampler.of_candidates(table, candidates), sampler.of_recent_items(table, recents)]
+        )
         readout = {
             name: getattr(block, name)
             for name in ("reward", "stay", "content_duration", "time", "impression_id")
@@ -102,23 +107,10 @@ class SubgraphBuilder:
             history=block.history,
             history_indptr=block.history_indptr,
             recent=block.recent,
-            recent_row=recent_row,
+            recent_row=(recent_row + len(candidates)).astype(np.int64),
             age=block.age,
             readout=readout | {"user_id": block.user, "item_id": block.item} | block.context,
             sample=sample,
-        )
-
-    def _sample(
-        self, table: NeighbourTable, targets: np.ndarray, fanout: int, deterministic: bool
-    ) -> NeighbourSample:
-        return sample_neighbours(
-            table,
-            targets,
-            fanout,
-            beta=self.sampling.beta,
-            top=self.sampling.top,
-            seed=self.seed,
-            deterministic=deterministic,
         )
 
     def _table(self, snapshot: int) -> NeighbourTable:

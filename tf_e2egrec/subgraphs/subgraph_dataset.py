@@ -36,7 +36,7 @@ def subgraph_dataset(
     item_table: FeatureTable,
     user_table: FeatureTable,
     batch_size: int,
-    shuffle_seed: int | None = None,
+    shuffle_seed: int | tf.Tensor | None = None,
 ) -> tf.data.Dataset:
     """Batches of (batch graph, labels), for `Model.fit`, `evaluate` and `predict`.
 
@@ -52,17 +52,26 @@ def subgraph_dataset(
       A dataset; parsing and compaction run ahead of the model.
     """
     spec = record_spec(description)
-    if shuffle_seed is None:
-        records = tf.data.TFRecordDataset(list(files))
-    else:
-        names = tf.data.Dataset.from_tensor_slices(list(files)).shuffle(len(files), seed=shuffle_seed)
-        records = names.interleave(tf.data.TFRecordDataset, cycle_length=8, block_length=16)
-        records = records.shuffle(_SHUFFLE_BUFFER, seed=shuffle_seed)
 
     def to_batch_graph(serialized: tf.Tensor) -> tuple[tfgnn.GraphTensor, dict[str, tf.Tensor]]:
         return compact(tfgnn.parse_example(spec, serialized, validate=False), item_table, user_table)
 
-    return records.batch(batch_size).map(to_batch_graph, num_parallel_calls=2, deterministic=True).prefetch(2)
+    records = serialized_records(files, shuffle_seed).batch(batch_size)
+    return records.map(to_batch_graph, num_parallel_calls=2, deterministic=True).prefetch(2)
+
+
+def serialized_records(files: Sequence[str], shuffle_seed: int | tf.Tensor | None) -> tf.data.Dataset:
+    """The records of TFRecord files as scalar strings.
+
+    Args:
+      files: TFRecord files.
+      shuffle_seed: as in `subgraph_dataset`.
+    """
+    if shuffle_seed is None:
+        return tf.data.TFRecordDataset(list(files))
+    names = tf.data.Dataset.from_tensor_slices(list(files)).shuffle(len(files), seed=shuffle_seed)
+    records = names.interleave(tf.data.TFRecordDataset, cycle_length=8, block_length=16)
+    return records.shuffle(_SHUFFLE_BUFFER, seed=shuffle_seed)
 
 
 def readout_columns(

@@ -125,6 +125,15 @@ class DatasetDescription(StrictModel):
         return self
 
     @model_validator(mode="after")
+    def _sampling_agrees(self) -> Self:
+        if self.training.resample != "never" and not self.graph.sampling.has_table:
+            raise ValueError(
+                f"`training.resample: {self.training.resample}` draws neighbours from a table, which "
+                "`graph.sampling.format: records` does not write; set the format to `table` or `both`"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _time_agrees(self) -> Self:
         ranks = [log.time.unit == "rank" for log in self.interactions]
         if any(ranks) != all(ranks):

@@ -1,5 +1,7 @@
 """`SamplingSpec`: importance sampling of neighbours."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from tf_e2egrec.dataset.description.strict_model import StrictModel
@@ -16,6 +18,9 @@ class SamplingSpec(StrictModel):
         taken, not sampled; `fanout` when absent.
       beta: exponent of the edge weight; 0 is uniform.
       top: the `top` heaviest neighbours are what is sampled from.
+      format: what the subgraphs stage writes: `records` (every impression with its sampled neighbours), `table`
+        (impressions without neighbours, and each snapshot's neighbour table, from which training samples), or
+        `both` (impressions with neighbours, and the tables).
     """
 
     fanout: int = Field(default=100, ge=1, le=1000)
@@ -23,8 +28,19 @@ class SamplingSpec(StrictModel):
     evaluation_fanout: int | None = Field(default=None, ge=1, le=1000)
     beta: float = Field(default=0.5, ge=0)
     top: int = Field(default=200, ge=1)
+    format: Literal["records", "table", "both"] = "records"
 
     @property
     def deterministic_fanout(self) -> int:
         """Neighbours per candidate where nothing is sampled."""
         return self.evaluation_fanout or self.fanout
+
+    @property
+    def has_neighbours_in_records(self) -> bool:
+        """Whether the subgraphs stage writes neighbours into the records."""
+        return self.format != "table"
+
+    @property
+    def has_table(self) -> bool:
+        """Whether the subgraphs stage writes neighbour tables."""
+        return self.format != "records"

@@ -10,7 +10,7 @@ PARTS = [tf.constant(RNG.normal(size=(5, width)).astype("f4")) for width in (4, 
 
 
 def test_gated_concat_layer():
-    check_layer(GatedConcatFusion(), lambda layer: tf.concat(layer(PARTS), -1), (5, 13))
+    check_layer(GatedConcatFusion(), lambda layer, parts: tf.concat(layer(parts), -1), PARTS, (5, 13))
 
 
 def test_gates_start_open_and_multiply():
@@ -24,7 +24,7 @@ def test_gates_start_open_and_multiply():
 
 
 def test_attention_layer():
-    check_layer(AttentionFusion(dim=8, heads=2), lambda layer: layer(PARTS), (5, 24))
+    check_layer(AttentionFusion(dim=8, heads=2), lambda layer, parts: layer(parts), PARTS, (5, 24))
 
 
 def test_attention_equals_keras_multi_head_attention():
@@ -59,8 +59,8 @@ def test_heads_must_divide_the_width():
 
 
 def test_tower_layer():
-    check_layer(Tower(units=(4,)), lambda layer: layer(PARTS[0]), (5,))
+    check_layer(Tower(units=(4,)), lambda layer, part: layer(part), PARTS[0], (5,))
 
 
 def test_tower_without_hidden_layers_is_linear():
-    check_layer(Tower(units=()), lambda layer: layer(PARTS[0]), (5,))
+    check_layer(Tower(units=()), lambda layer, part: layer(part), PARTS[0], (5,))

@@ -4,6 +4,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.layers.layer_checks import check_layer
 from tf_e2egrec.layers import KeyLookup
 
 
@@ -23,9 +24,9 @@ def test_unsorted_keys_are_refused():
         KeyLookup(2).set_keys(np.array([3, 3]))
 
 
-def test_config_and_shape():
+def test_layer():
     lookup = KeyLookup(3)
     lookup.set_keys(np.array([1, 5, 9]))
-    again = KeyLookup.from_config(lookup.get_config())
-    again.set_weights(lookup.get_weights())
-    assert again(tf.constant([[5, 6]], tf.int64)).numpy().tolist() == [[2, 0]]
+    keys = tf.constant([[5, 6], [9, -1]], tf.int64)
+    assert lookup(keys).numpy().tolist() == [[2, 0], [3, 0]]
+    check_layer(lookup, lambda layer, keys: layer(keys), keys, (2, 2), trainable=False)

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
-import scipy.sparse as sp
 import tensorflow as tf
 import tensorflow_gnn as tfgnn
 
+from tests.layers.graphs import graph_tensor, random_edges, scipy_matrix
 from tests.layers.layer_checks import check_layer
 from tf_e2egrec.layers import LightGCNConv, propagate_lightgcn
 
@@ -11,44 +11,19 @@ RNG = np.random.default_rng(0)
 
 
 def random_graph(nodes=40, edges=150, dim=6, isolated=5):
-    source = RNG.integers(0, nodes, edges)
-    target = RNG.integers(0, nodes - isolated, edges)  # the last nodes receive nothing
-    pairs = np.unique(np.stack([source, target], 1), axis=0)
-    return (
-        RNG.normal(size=(nodes, dim)).astype("f4"),
-        pairs[:, 0],
-        pairs[:, 1],
-        RNG.random(len(pairs)).astype("f4") + 0.1,
+    return (RNG.normal(size=(nodes, dim)).astype("f4"), *random_edges(RNG, nodes, nodes, edges, isolated))
+
+
+def as_graph_tensor(x, source, target, weight, **features):
+    return graph_tensor(
+        {"item": {tfgnn.HIDDEN_STATE: x, **features}},
+        {"swing": ("item", "item", source, target, weight)},
     )
 
 
-def as_graph_tensor(x, source, target, weight):
-    return tfgnn.GraphTensor.from_pieces(
-        node_sets={"item": tfgnn.NodeSet.from_fields(features={tfgnn.HIDDEN_STATE: x}, sizes=[len(x)])},
-        edge_sets={
-            "swing": tfgnn.EdgeSet.from_fields(
-                features={"propagation_weight": weight},
-                sizes=[len(source)],
-                adjacency=tfgnn.Adjacency.from_indices(
-                    ("item", source.astype("i4")), ("item", target.astype("i4"))
-                ),
-            )
-        },
-    )
-
-
-def scipy_reference(x, source, target, weight, a=(0.5, 0.5), normalization="row"):
-    matrix = sp.csr_matrix((weight.astype("f8"), (target, source)), shape=(len(x), len(x)))
-    in_degree = np.asarray(matrix.sum(1)).ravel()
-    out_degree = np.asarray(matrix.sum(0)).ravel()
-    inverse = lambda d, p: np.where(d > 0, np.maximum(d, 1e-30) ** -p, 0.0)  # noqa: E731
-    if normalization == "row":
-        matrix = sp.diags(inverse(in_degree, 1)) @ matrix
-    else:
-        matrix = sp.diags(inverse(in_degree, 0.5)) @ matrix @ sp.diags(inverse(out_degree, 0.5))
-    z = a[0] * x + a[1] * (matrix @ x)
-    z[in_degree == 0] = x[in_degree == 0]
-    return z
+def scipy_reference(x, source, target, weight, a=(0.5, 0.5), normalization="row", degrees=None):
+    matrix, linked = scipy_matrix((source, target, weight), (len(x), len(x)), normalization, degrees)
+    return np.where(linked[:, None], a[0] * x + a[1] * (matrix @ x), x)
 
 
 @pytest.mark.parametrize("normalization", ["row", "sym_local"])
@@ -63,9 +38,56 @@ def test_equals_a_scipy_product_on_the_whole_graph(normalization):
     np.testing.assert_allclose(result.node_sets["item"][tfgnn.HIDDEN_STATE], expected, atol=1e-6)
 
 
+def test_degrees_of_the_whole_graph_make_a_subgraph_agree_with_it():
+    """`sym_global` on the in-edges of some nodes gives what the whole graph gives them; `sym_local` does not."""
+    x, source, target, weight = random_graph()
+    out_degree, in_degree = (np.bincount(rows, weight, len(x)).astype("f4") for rows in (source, target))
+    degree = (in_degree + out_degree).astype("f4")
+    expected = scipy_reference(
+        x, source, target, weight, (0.3, 0.7), "sym_global", (degree.astype("f8"), degree.astype("f8"))
+    )
+    part = target < 10
+    edges = source[part], target[part], weight[part]
+    graph = as_graph_tensor(x, *edges, degree=degree)
+    layer = LightGCNConv((0.3, 0.7), "sym_global")
+    result = layer(graph, edge_set_name="swing").numpy()
+    np.testing.assert_allclose(result[:10], expected[:10], atol=1e-6)
+    local = LightGCNConv((0.3, 0.7), "sym_local")(graph, edge_set_name="swing").numpy()
+    assert np.abs(local[:10] - expected[:10]).max() > 1e-2
+    plain = propagate_lightgcn(x, x, *edges, (0.3, 0.7), "sym_global", (degree, degree)).numpy()
+    np.testing.assert_array_equal(plain, result)
+
+
+def test_the_degree_feature_may_be_named_after_the_edge_set():
+    x, source, target, weight = random_graph()
+    degree = np.full(len(x), 4, "f4")
+    named, plain = (
+        LightGCNConv(normalization="sym_global", degree_feature=name)(
+            as_graph_tensor(x, source, target, weight, **{feature: degree}), edge_set_name="swing"
+        )
+        for name, feature in (("degree_{edge_set}", "degree_swing"), ("degree", "degree"))
+    )
+    np.testing.assert_array_equal(named, plain)
+
+
+def test_missing_degrees_are_named():
+    graph = as_graph_tensor(*random_graph())
+    with pytest.raises(ValueError, match="feature 'degree' of node set 'item'"):
+        LightGCNConv(normalization="sym_global")(graph, edge_set_name="swing")
+    x, source, target, weight = random_graph()
+    with pytest.raises(ValueError, match="needs `degrees`"):
+        propagate_lightgcn(x, x, source, target, weight, normalization="sym_global")
+
+
 def test_layer():
     graph = as_graph_tensor(*random_graph())
-    check_layer(LightGCNConv(), lambda layer: layer(graph, edge_set_name="swing"), (40, 6), trainable=False)
+    check_layer(
+        LightGCNConv(),
+        lambda layer, graph: layer(graph, edge_set_name="swing"),
+        graph,
+        (40, 6),
+        trainable=False,
+    )
 
 
 def test_permuting_nodes_and_edges_permutes_the_output():
@@ -89,6 +111,19 @@ def test_padding_changes_nothing():
     ).numpy()
     np.testing.assert_allclose(result[: len(x)], z, atol=1e-6)
     np.testing.assert_allclose(result[len(x) :], 7)
+
+
+def test_a_padding_component_changes_nothing():
+    graph = as_graph_tensor(*random_graph())
+    padded, mask = tfgnn.pad_to_total_sizes(
+        graph, tfgnn.SizeConstraints(2, {"item": 50}, {"swing": 200}), validate=False
+    )
+    assert mask.numpy().tolist() == [True, False]
+    for normalization in ("row", "sym_local"):
+        layer = LightGCNConv(normalization=normalization)
+        plain, result = (layer(one, edge_set_name="swing").numpy() for one in (graph, padded))
+        np.testing.assert_allclose(result[:40], plain, atol=1e-6)
+        assert np.isfinite(result).all()
 
 
 def test_isolated_nodes_keep_their_features():

@@ -30,6 +30,14 @@ class AttentionFusion(tf.keras.layers.Layer):
 
     Returns:
       [n, len(parts) * dim].
+
+    Example:
+      >>> layer = AttentionFusion(dim=16, heads=4)
+      >>> parts = [tf.ones([5, 3]), tf.ones([5, 7])]
+      >>> layer(parts).shape.as_list()
+      [5, 32]
+      >>> tf.reduce_sum(layer.attention(parts), axis=1).numpy().round(5).tolist()  # from each token to the others
+      [1.0, 1.0]
     """
 
     def __init__(self, dim: int = 64, heads: int = 8, **kwargs: Any) -> None:

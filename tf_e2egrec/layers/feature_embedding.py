@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_e2egrec.dataset.description.feature_spec import FeatureSpec
+from tf_e2egrec.dataset.ids import MISSING_KEY
 from tf_e2egrec.keras_version import require_keras_2
 from tf_e2egrec.layers.key_lookup import KeyLookup
 
@@ -17,19 +18,39 @@ require_keras_2()
 class FeatureEmbedding(tf.keras.layers.Layer):
     """Embeds categorical features, standardises numeric ones, passes dense vectors, and concatenates.
 
-    Categorical values are looked up by key; unknown and missing values share row 0 (multi-valued features
-    average over the values that are present). Numeric values are transformed, standardised and 0 where
-    missing.
+    Categorical values are looked up by key, or hashed; unknown (unless hashed) and missing values share row 0.
+    Multi-valued features average over the values that are present. Numeric values are transformed, standardised
+    and 0 where missing. Under mixed precision the numbers stay float32 until they are standardised.
 
     Args:
       features: specs, or their dictionaries.
-      vocabulary_sizes: number of known keys of each categorical feature, by name.
+      vocabulary_sizes: number of known keys of each categorical feature that is not hashed, by name.
 
     Call arguments:
       inputs: mapping of feature name to [n] or [n, width] tensors (int64 keys, float32 numbers).
 
     Returns:
       [n, output_dim] in the layer's compute dtype.
+
+    Raises:
+      ValueError: a categorical feature has neither a vocabulary size nor hash buckets.
+
+    Example:
+      >>> layer = FeatureEmbedding(
+      ...     [FeatureSpec(name="genre", type="categorical", embedding_dim=2),
+      ...      FeatureSpec(name="author", type="categorical", hash_buckets=100, embedding_dim=3),
+      ...      FeatureSpec(name="length", type="numeric", transform="log1p"),
+      ...      FeatureSpec(name="content", type="dense", dimension=2)],
+      ...     vocabulary_sizes={"genre": 2})
+      >>> layer.set_vocabulary("genre", np.array([4, 7]))
+      >>> layer.set_moments("length", mean=1.0, deviation=2.0)
+      >>> output = layer({
+      ...     "genre": tf.constant([7, -1], tf.int64), "author": tf.constant([12, 34], tf.int64),
+      ...     "length": tf.constant([0.0, np.nan]), "content": tf.constant([[5.0, 6.0], [7.0, 8.0]])})
+      >>> output[:, 5:].numpy().tolist()
+      [[-0.5, 5.0, 6.0], [0.0, 7.0, 8.0]]
+      >>> layer.widths
+      [2, 3, 1, 2]
     """
 
     def __init__(
@@ -38,19 +59,19 @@ class FeatureEmbedding(tf.keras.layers.Layer):
         vocabulary_sizes: Mapping[str, int],
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        # The log of a large number fits float16, the number itself may not.
+        super().__init__(**{**kwargs, "autocast": False})
         self.features = [f if isinstance(f, FeatureSpec) else FeatureSpec.model_validate(f) for f in features]
         self.vocabulary_sizes = dict(vocabulary_sizes)
-        self.lookups: dict[str, KeyLookup] = {}
+        self.lookups: dict[str, KeyLookup | tf.keras.layers.Hashing] = {}
         self.embeddings: dict[str, tf.keras.layers.Embedding] = {}
         self.moments: dict[str, tf.Variable] = {}
         for feature in self.features:
             if feature.type == "categorical":
-                size = self.vocabulary_sizes[feature.name]
+                size = self._create_lookup(feature)
                 width = feature.embedding_dim or default_embedding_dim(size)
-                self.lookups[feature.name] = KeyLookup(size, name=f"{feature.name}_lookup")
                 self.embeddings[feature.name] = tf.keras.layers.Embedding(
-                    size + 1, width, name=f"{feature.name}_embedding"
+                    size + 1, width, dtype=self.dtype_policy, name=f"{feature.name}_embedding"
                 )
             elif feature.type == "numeric":
                 self.moments[feature.name] = self.add_weight(
@@ -59,19 +80,51 @@ class FeatureEmbedding(tf.keras.layers.Layer):
                     initializer=_zero_mean_unit_deviation,
                     trainable=False,
                     dtype=tf.float32,
+                    experimental_autocast=False,
                 )
+
+    def _create_lookup(self, feature: FeatureSpec) -> int:
+        """Create what turns keys into rows; the number of rows beside row 0."""
+        name = f"{feature.name}_lookup"
+        if feature.hash_buckets is not None:
+            self.lookups[feature.name] = tf.keras.layers.Hashing(
+                feature.hash_buckets + 1, mask_value=MISSING_KEY, name=name
+            )
+            return feature.hash_buckets
+        if feature.name not in self.vocabulary_sizes:
+            raise ValueError(
+                f"`vocabulary_sizes` should name every categorical feature without `hash_buckets`. Received: "
+                f"vocabulary_sizes={self.vocabulary_sizes}, which lacks {feature.name!r}"
+            )
+        size = self.vocabulary_sizes[feature.name]
+        self.lookups[feature.name] = KeyLookup(size, name=name)
+        return size
 
     @property
     def output_dim(self) -> int:
         """Width of the output."""
-        return sum(
+        return sum(self.widths)
+
+    @property
+    def widths(self) -> list[int]:
+        """Columns of the output per feature, in order."""
+        return [
             self.embeddings[f.name].output_dim if f.type == "categorical" else (f.dimension or 1)
             for f in self.features
-        )
+        ]
 
     def set_vocabulary(self, name: str, keys: np.ndarray) -> None:
-        """Set the known keys of a categorical feature: int64, strictly increasing."""
-        self.lookups[name].set_keys(keys)
+        """Set the known keys of a categorical feature: int64, strictly increasing.
+
+        Raises:
+          ValueError: the feature is hashed and has no vocabulary, or the keys do not fit (see `KeyLookup`).
+        """
+        lookup = self.lookups[name]
+        if not isinstance(lookup, KeyLookup):
+            raise ValueError(
+                f"`name` should be a feature with a vocabulary. Received: name={name!r}, which is hashed"
+            )
+        lookup.set_keys(keys)
 
     def set_moments(self, name: str, mean: float, deviation: float) -> None:
         """Set a numeric feature's mean and standard deviation (after its transform)."""

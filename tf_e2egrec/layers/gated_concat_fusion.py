@@ -22,6 +22,13 @@ class GatedConcatFusion(tf.keras.layers.Layer):
 
     Returns:
       List of tensors of the same shapes, gated.
+
+    Example:
+      >>> layer = GatedConcatFusion(bias=0.0)
+      >>> layer.build([tf.TensorShape([None, 1]), tf.TensorShape([None, 2])])
+      >>> _ = layer.gate.kernel.assign(tf.zeros([3, 3]))  # every gate is sigmoid(0) = 1/2
+      >>> [part.numpy().tolist() for part in layer([tf.constant([[2.0]]), tf.constant([[4.0, 6.0]])])]
+      [[[1.0]], [[2.0, 3.0]]]
     """
 
     def __init__(self, bias: float = 2.0, **kwargs: Any) -> None:

@@ -1,7 +1,7 @@
 """`LightGCNConv`: the LightGCN propagation as a TF-GNN convolution."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 import tensorflow_gnn as tfgnn
@@ -10,7 +10,22 @@ from tf_e2egrec.keras_version import require_keras_2
 
 require_keras_2()
 
-NORMALIZATIONS = ("row", "sym_local")
+NORMALIZATIONS = ("row", "sym_local", "sym_global")
+
+
+class Relation(NamedTuple):
+    """One edge set as a matrix P: ``P[target, source] = coefficient``.
+
+    Attributes:
+      source, target: integer [num_edges].
+      coefficient: float32 [num_edges], p_uv.
+      has_neighbours: bool [num_receivers], False where the row of P is empty.
+    """
+
+    source: tf.Tensor
+    target: tf.Tensor
+    coefficient: tf.Tensor
+    has_neighbours: tf.Tensor
 
 
 @tf.keras.utils.register_keras_serializable("tf_e2egrec")
@@ -24,8 +39,12 @@ class LightGCNConv(tf.keras.layers.Layer):
     Args:
       layer_weights: (a_0, a_1), which must sum to 1 (otherwise the GFAE loss could be zeroed by shrinking X).
       normalization: `row`: p_uv is the edge weight divided by the receiver's sum of weights (a mean where the
-        weights are equal); `sym_local`: w_uv / sqrt(d_u d_v) with weighted degrees inside the given graph.
-      weight_feature: the edge feature that holds the weights; None means 1 per edge.
+        weights are equal); `sym_local`: w_uv / sqrt(d_u d_v) with weighted degrees inside the given graph;
+        `sym_global`: the same with degrees of the whole graph, which a sampled subgraph cannot know.
+      weight_feature: the edge feature that holds the weights; None means 1 per edge. Edges of weight 0 do not
+        exist.
+      degree_feature: `sym_global` only; the feature of both node sets that holds their weighted degrees in the
+        whole graph, float32 [num_nodes]. `{edge_set}` in it stands for the edge set's name.
 
     Call arguments:
       graph: a scalar GraphTensor; its source and target node sets have `tfgnn.HIDDEN_STATE` [n, d].
@@ -34,11 +53,16 @@ class LightGCNConv(tf.keras.layers.Layer):
     Returns:
       [num_receivers, d], fit for `tfgnn.keras.layers.NodeSetUpdate` with `SingleInputNextState`.
 
+    Raises:
+      ValueError: weights that do not sum to 1, an unknown normalization, or a node set without degrees.
+
     Example:
-      >>> x = tf.constant([[1.0], [2.0], [4.0]])
-      >>> source, target = tf.constant([1, 2]), tf.constant([0, 0])
-      >>> propagate_lightgcn(x, x, source, target, tf.ones(2)).numpy().ravel().tolist()
-      [2.0, 2.0, 4.0]
+      >>> graph = tfgnn.homogeneous(
+      ...     tf.constant([1, 2]), tf.constant([0, 0]),
+      ...     node_features={tfgnn.HIDDEN_STATE: tf.constant([[1.0], [2.0], [4.0]])},
+      ...     edge_features={"propagation_weight": tf.constant([1.0, 3.0])})
+      >>> LightGCNConv()(graph, edge_set_name="edges").numpy().ravel().tolist()  # 1/2 + (1/4 * 2 + 3/4 * 4) / 2
+      [2.25, 2.0, 4.0]
     """
 
     def __init__(
@@ -46,6 +70,7 @@ class LightGCNConv(tf.keras.layers.Layer):
         layer_weights: Sequence[float] = (0.5, 0.5),
         normalization: str = "row",
         weight_feature: str | None = "propagation_weight",
+        degree_feature: str = "degree",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -60,26 +85,24 @@ class LightGCNConv(tf.keras.layers.Layer):
         self.layer_weights = tuple(float(weight) for weight in layer_weights)
         self.normalization = normalization
         self.weight_feature = weight_feature
+        self.degree_feature = degree_feature
 
     def call(self, graph: tfgnn.GraphTensor, edge_set_name: str) -> tf.Tensor:
         """See the class docstring."""
-        edge_set = graph.edge_sets[edge_set_name]
-        adjacency = edge_set.adjacency
+        adjacency = graph.edge_sets[edge_set_name].adjacency
         sender = graph.node_sets[adjacency.source_name][tfgnn.HIDDEN_STATE]
         receiver = graph.node_sets[adjacency.target_name][tfgnn.HIDDEN_STATE]
-        weight = (
-            edge_set[self.weight_feature]
-            if self.weight_feature
-            else tf.ones_like(adjacency.source, tf.float32)
+        relation = relation_of(
+            graph, edge_set_name, self.normalization, self.weight_feature, self.degree_feature
         )
+        return _propagate(sender, receiver, relation, self.layer_weights)
+
+    def propagate(
+        self, sender: tf.Tensor, receiver: tf.Tensor, source: tf.Tensor, target: tf.Tensor, weight: tf.Tensor
+    ) -> tf.Tensor:
+        """The layer on plain tensors, which are those of `propagate_lightgcn`; [num_receivers, d]."""
         return propagate_lightgcn(
-            sender,
-            receiver,
-            adjacency.source,
-            adjacency.target,
-            weight,
-            self.layer_weights,
-            self.normalization,
+            sender, receiver, source, target, weight, self.layer_weights, self.normalization
         )
 
     def get_config(self) -> dict[str, Any]:
@@ -88,7 +111,38 @@ class LightGCNConv(tf.keras.layers.Layer):
             "layer_weights": self.layer_weights,
             "normalization": self.normalization,
             "weight_feature": self.weight_feature,
+            "degree_feature": self.degree_feature,
         }
+
+
+def relation_of(
+    graph: tfgnn.GraphTensor,
+    edge_set_name: str,
+    normalization: str,
+    weight_feature: str | None,
+    degree_feature: str,
+) -> Relation:
+    """The matrix P of an edge set; see `LightGCNConv` for the arguments.
+
+    Raises:
+      ValueError: `sym_global`, and a node set has no degrees.
+    """
+    edge_set = graph.edge_sets[edge_set_name]
+    adjacency = edge_set.adjacency
+    weight = edge_set[weight_feature] if weight_feature else tf.ones_like(adjacency.source, tf.float32)
+    ends = (adjacency.source_name, adjacency.target_name)
+    degrees = None
+    if normalization == "sym_global":
+        name = degree_feature.format(edge_set=edge_set_name)
+        for end in ends:
+            if name not in graph.node_sets[end].features:
+                raise ValueError(
+                    f"`normalization='sym_global'` needs the degrees of the whole graph as the feature {name!r} "
+                    f"of node set {end!r}. Received: features {sorted(graph.node_sets[end].features)}"
+                )
+        degrees = tuple(graph.node_sets[end][name] for end in ends)
+    sizes = tuple(tf.shape(graph.node_sets[end][tfgnn.HIDDEN_STATE])[0] for end in ends)
+    return _relation(weight, adjacency.source, adjacency.target, sizes, normalization, degrees)
 
 
 def propagate_lightgcn(
@@ -99,6 +153,7 @@ def propagate_lightgcn(
     weight: tf.Tensor,
     layer_weights: Sequence[float] = (0.5, 0.5),
     normalization: str = "row",
+    degrees: tuple[tf.Tensor, tf.Tensor] | None = None,
 ) -> tf.Tensor:
     """The formula of `LightGCNConv` on plain tensors.
 
@@ -108,23 +163,57 @@ def propagate_lightgcn(
       source, target: integer [num_edges], rows of `sender` and `receiver`.
       weight: float32 [num_edges], non-negative; edges of weight 0 do not exist.
       layer_weights: (a_0, a_1).
-      normalization: `row` or `sym_local`.
+      normalization: `row`, `sym_local` or `sym_global`.
+      degrees: `sym_global` only; float32 [num_senders] and [num_receivers], weighted degrees in the whole graph.
 
     Returns:
       [num_receivers, d].
+
+    Raises:
+      ValueError: `sym_global` without degrees.
+
+    Example:
+      >>> x = tf.constant([[1.0], [2.0], [4.0]])
+      >>> source, target = tf.constant([1, 2]), tf.constant([0, 0])
+      >>> propagate_lightgcn(x, x, source, target, tf.ones(2)).numpy().ravel().tolist()
+      [2.0, 2.0, 4.0]
     """
-    num_senders, num_receivers = tf.shape(sender)[0], tf.shape(receiver)[0]
-    in_degree = tf.math.unsorted_segment_sum(weight, target, num_receivers)
+    if normalization == "sym_global" and degrees is None:
+        raise ValueError("`normalization='sym_global'` needs `degrees`. Received: degrees=None")
+    sizes = tf.shape(sender)[0], tf.shape(receiver)[0]
+    relation = _relation(weight, source, target, sizes, normalization, degrees)
+    return _propagate(sender, receiver, relation, layer_weights)
+
+
+def _relation(
+    weight: tf.Tensor,
+    source: tf.Tensor,
+    target: tf.Tensor,
+    sizes: tuple[tf.Tensor, ...],
+    normalization: str,
+    degrees: tuple[tf.Tensor, ...] | None,
+) -> Relation:
+    weight = tf.cast(weight, tf.float32)
+    in_degree = tf.math.unsorted_segment_sum(weight, target, sizes[1])
     if normalization == "row":
-        coefficient = tf.math.divide_no_nan(weight, tf.gather(in_degree, target))
+        norm = tf.gather(in_degree, target)
     else:
-        out_degree = tf.math.unsorted_segment_sum(weight, source, num_senders)
-        coefficient = weight * tf.math.rsqrt(
-            tf.maximum(tf.gather(in_degree, target) * tf.gather(out_degree, source), 1e-30)
-        )
-    messages = aggregate(sender, source, target, coefficient, num_receivers)
+        if degrees is None:
+            degrees = tf.math.unsorted_segment_sum(weight, source, sizes[0]), in_degree
+        # Two roots: the product of two large degrees would lose precision, or overflow.
+        roots = [tf.sqrt(tf.cast(degree, tf.float32)) for degree in degrees]
+        norm = tf.gather(roots[0], source) * tf.gather(roots[1], target)
+    return Relation(source, target, tf.math.divide_no_nan(weight, norm), in_degree > 0)
+
+
+def _propagate(
+    sender: tf.Tensor, receiver: tf.Tensor, relation: Relation, layer_weights: Sequence[float]
+) -> tf.Tensor:
+    messages = aggregate(
+        sender, relation.source, relation.target, relation.coefficient, tf.shape(receiver)[0]
+    )
     a_0, a_1 = (tf.cast(weight, receiver.dtype) for weight in layer_weights)
-    return tf.where(in_degree[:, tf.newaxis] > 0, a_0 * receiver + a_1 * messages, receiver)
+    return tf.where(relation.has_neighbours[:, tf.newaxis], a_0 * receiver + a_1 * messages, receiver)
 
 
 def aggregate(
@@ -135,6 +224,10 @@ def aggregate(
 
     The product is computed in float32 whatever the dtype of `values`: that of [num_sources, d] comes back as
       [num_targets, d].
+
+    Example:
+      >>> aggregate(tf.constant([[1.0], [2.0]]), [0, 1], [0, 0], [1.0, 0.5], 2).numpy().ravel().tolist()
+      [2.0, 0.0]
     """
     indices = tf.stack([tf.cast(target, tf.int64), tf.cast(source, tf.int64)], axis=1)
     shape = tf.stack([tf.cast(num_targets, tf.int64), tf.shape(values, out_type=tf.int64)[0]])

@@ -24,6 +24,10 @@ class Tower(tf.keras.layers.Layer):
 
     Returns:
       float32 [n], the logit or the raw regression output.
+
+    Example:
+      >>> Tower(units=(8, 4))(tf.ones([5, 3])).shape.as_list()
+      [5]
     """
 
     def __init__(self, units: Sequence[int] = (64,), dropout: float = 0.0, **kwargs: Any) -> None:
@@ -35,7 +39,8 @@ class Tower(tf.keras.layers.Layer):
             if self.units
             else None
         )
-        self.drop = tf.keras.layers.Dropout(dropout)
+        # A generator of its own: its state goes into the checkpoints of an interrupted run.
+        self.drop = tf.keras.layers.Dropout(dropout, force_generator=True)
         # Logits stay float32 under mixed precision: sigmoid and exp need the range.
         self.head = tf.keras.layers.Dense(1, dtype=tf.float32, name="head")
 

@@ -22,6 +22,8 @@ class FeatureSpec(StrictModel):
       transform: numeric only; `log1p` before standardisation.
       embedding_dim: categorical only; width of the embedding, chosen from the vocabulary's size when absent.
       min_count: categorical only; values seen less often share the unknown row.
+      hash_buckets: categorical only; values are hashed into this many rows instead of being looked up in a
+        vocabulary, so that values which training never saw have a row, too (`min_count` then says nothing).
     """
 
     name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")
@@ -34,6 +36,7 @@ class FeatureSpec(StrictModel):
     transform: Literal["none", "log1p"] = "none"
     embedding_dim: int | None = Field(default=None, ge=1)
     min_count: int = Field(default=1, ge=1)
+    hash_buckets: int | None = Field(default=None, ge=1)
 
     @model_validator(mode="after")
     def _keys_fit_the_type(self) -> Self:
@@ -41,6 +44,8 @@ class FeatureSpec(StrictModel):
             raise ValueError(f"feature `{self.name}`: `dimension` goes with `type: dense`, and only with it")
         if self.multivalued and self.type != "categorical":
             raise ValueError(f"feature `{self.name}`: only categorical features can be multi-valued")
+        if self.hash_buckets is not None and self.type != "categorical":
+            raise ValueError(f"feature `{self.name}`: only categorical features can have `hash_buckets`")
         return self
 
     @property

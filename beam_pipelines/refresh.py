@@ -67,6 +67,10 @@ def run_refresh(
       E2EGRecError: there is nothing to refresh, the description changed, or one of the stages refuses its input.
     """
     require_mounted(run_directory)
+    if description.graph.edges != "swing":
+        raise E2EGRecError(
+            f"`graph.edges` is `{description.graph.edges}`, a control, which is not kept up to date; run `{_FULL_RUN}`"
+        )
     root = Path(run_directory)
     graph_dir, subgraphs_dir = root / "graph", root / "subgraphs"
     graph = read_manifest(graph_dir, SWING, "e2egrec swing")

@@ -21,6 +21,7 @@ from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
 from rich.console import Console
 from rich.table import Table
 
+from beam_pipelines.control_graph import computed_for_control, write_control
 from beam_pipelines.output_directory import require_mounted
 from beam_pipelines.reuse import take_over
 from beam_pipelines.run import pipeline_options, run_pipeline
@@ -102,7 +103,7 @@ def run_swing(
             functools.partial(write_whole, str(staging.resolve() / _DIGESTS))
         )
         _ = events | "SwingEdgeFiles" >> SwingEdgeFiles(
-            description, str(edges), shards, threads, digests, known, partitions
+            computed_for_control(description), str(edges), shards, threads, digests, known, partitions
         )
         counters = run_pipeline(pipeline)
         if not counters.get("positive_rows"):
@@ -114,6 +115,7 @@ def run_swing(
         (staging / _DIGESTS).unlink()
         windows = written.by_snapshot(plan)
         reused = _take_over_edges(reuse, edges, known, windows) if reuse else 0
+        counters |= write_control(edges, description.graph.edges, description.seed)
         snapshots = _snapshots_written(edges, plan)
         if not snapshots:
             _log.warning(
@@ -144,7 +146,7 @@ def run_swing(
 def swing_configuration(description: DatasetDescription) -> dict[str, Any]:
     """The part of a description that the edges depend on."""
     graph = description.graph.model_dump(
-        mode="json", by_alias=True, include={"regime", "rows", "positive", "snapshots", "swing"}
+        mode="json", by_alias=True, include={"regime", "rows", "positive", "edges", "snapshots", "swing"}
     )
     uses_labels_from = description.graph.snapshots.refresh == "once"
     return {

@@ -11,6 +11,8 @@ from tf_e2egrec.dataset.description.snapshot_spec import SnapshotSpec
 from tf_e2egrec.dataset.description.strict_model import StrictModel
 from tf_e2egrec.dataset.description.swing_spec import SwingSpec
 
+EdgeKind = Literal["swing", "co-occurrence", "random"]
+
 # What only the heterogeneous graph depends on; other stages leave these keys out of their fingerprints.
 HETEROGENEOUS_KEYS = ("explicit_half_life", "explicit_max_per_node", "node_sets")
 
@@ -25,6 +27,8 @@ class GraphSpec(StrictModel):
       positive: behaviours that make a Swing interaction (any of them).
       explicit: behaviours that make a user-item edge, that is, a recent item (any of them).
       recent: recent items kept per impression.
+      edges: what links two items: `swing`, or one of the controls, `co-occurrence` (the number of common users, with Swing's
+        caps) or `random` (the Swing graph with its neighbours exchanged at random, all degrees kept).
       snapshots, swing, sampling: see there.
       explicit_half_life: heterogeneous graph only; how fast an explicit edge's weight fades (`7d`; a fraction
         for `unit: rank`). Absent: the weight is the number of events.
@@ -38,6 +42,7 @@ class GraphSpec(StrictModel):
     positive: list[str] = Field(min_length=1)
     explicit: list[str] = Field(min_length=1)
     recent: int = Field(default=20, ge=1, le=1000)
+    edges: EdgeKind = "swing"
     snapshots: SnapshotSpec = SnapshotSpec()
     swing: SwingSpec = SwingSpec()
     sampling: SamplingSpec = SamplingSpec()

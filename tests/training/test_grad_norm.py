@@ -1,48 +1,12 @@
+import itertools
+import json
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_e2egrec.training import GradNorm, MultiTaskModel
-
-
-class ToyTasks(MultiTaskModel):
-    """The paper's toy: task i is sigma_i * tanh((B + e_i) x), all tasks from one shared kernel."""
-
-    def __init__(self, sigmas, inputs=25, outputs=10, seed=0):
-        super().__init__()
-        rng = np.random.default_rng(seed)
-        self.sigmas = sigmas
-        base = rng.normal(scale=np.sqrt(10), size=(inputs, outputs))
-        self.targets = [
-            tf.constant(base + rng.normal(scale=np.sqrt(3.5), size=base.shape), tf.float32) for _ in sigmas
-        ]
-        self.shared = tf.keras.layers.Dense(64, activation="relu")
-        self.shared.build((None, inputs))
-        self.heads = [tf.keras.layers.Dense(outputs) for _ in sigmas]
-        for head in self.heads:
-            head.build((None, 64))
-        self.set_tasks([f"task_{i}" for i in range(len(sigmas))])
-
-    @property
-    def shared_kernel(self):
-        return self.shared.kernel
-
-    def task_losses(self, inputs, labels, training):
-        hidden = self.shared(inputs)
-        return {
-            f"task_{i}": tf.reduce_mean(tf.square(sigma * tf.tanh(inputs @ target) - head(hidden)))
-            for i, (sigma, target, head) in enumerate(zip(self.sigmas, self.targets, self.heads, strict=True))
-        }
-
-
-def toy_data(steps=200, batch=64):
-    x = np.random.default_rng(1).normal(size=(steps * batch, 25)).astype("f4")
-    return tf.data.Dataset.from_tensor_slices((x, np.zeros(len(x), "f4"))).batch(batch)
-
-
-def compiled(model, **kwargs):
-    model.compile(optimizer=tf.keras.optimizers.Adam(1e-3, jit_compile=False), **kwargs)
-    return model
+from tests.training.toy_tasks import ToyTasks, compiled, toy_data
+from tf_e2egrec.training import GradNorm
 
 
 @pytest.mark.parametrize("sigmas", [(1.0, 100.0), (1.0, 10.0, 100.0)])
@@ -57,49 +21,98 @@ def test_toy_the_weight_of_the_small_task_rises(sigmas):
     assert set(callback.mean_weights()) == set(model.balancer.tasks)
 
 
-def test_gradient_norms_by_subtraction_equal_separate_passes():
-    tf.keras.utils.set_random_seed(0)
-    model = compiled(ToyTasks((1.0, 100.0)), task_weights={"task_0": 1.7, "task_1": 0.3})
-    x, _ = next(iter(toy_data(1)))
-    with tf.GradientTape(persistent=True) as tape:
-        losses = model.task_losses(x, None, training=True)
-    expected = [
-        float(tf.norm(tape.gradient(losses[task], model.shared_kernel))) for task in model.balancer.tasks
-    ]
-    model.fit(toy_data(1), verbose=0, callbacks=[GradNorm(warmup_steps=10)])
-    np.testing.assert_allclose(model.balancer.statistics.numpy()[0], expected, rtol=1e-3)
+def weights_by_epoch(model, epochs, steps=4, **schedule):
+    model.fit(toy_data(steps), epochs=epochs, verbose=0, callbacks=[GradNorm(warmup_steps=1, **schedule)])
+    return model.history.history["task_weight/task_0"]
 
 
-def test_the_step_uses_the_weights_from_before_the_update():
-    def after_one_step(callbacks):
-        tf.keras.utils.set_random_seed(0)
-        model = compiled(ToyTasks((1.0, 100.0)))
-        model.fit(toy_data(1), verbose=0, callbacks=callbacks)
-        return model
-
-    with_update, without = after_one_step([GradNorm(warmup_steps=1, learning_rate=0.5)]), after_one_step([])
-    np.testing.assert_allclose(with_update.shared_kernel, without.shared_kernel, rtol=1e-6)
+def changes(weights):
+    """Whether the weight changed, from one epoch to the next."""
+    return [abs(b - a) > 1e-6 for a, b in itertools.pairwise(weights)]
 
 
-def test_without_the_callback_the_weights_stay():
-    model = compiled(ToyTasks((1.0, 100.0)), task_weights={"task_0": 0.5})
-    model.fit(toy_data(3), verbose=0)
-    np.testing.assert_array_equal(model.balancer.task_weights, [0.5, 1.0])
-    assert not model.balancer.trainable_weights
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        {"freeze_after": 2},
+        {"freeze_after": 8, "freeze_unit": "steps"},
+        {"freeze_after": 0.5, "freeze_unit": "fraction"},
+    ],
+)
+def test_freezing_after_half_the_run(schedule):
+    weights = weights_by_epoch(compiled(ToyTasks((1.0, 100.0))), 4, **schedule)
+    assert weights[0] != 1.0
+    assert changes(weights) == [True, False, False]
 
 
-def test_freezing():
+def test_freezing_amid_an_epoch():
+    model, seen = compiled(ToyTasks((1.0, 100.0))), []
+    record = tf.keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: seen.append(float(model.balancer.task_weights[0]))
+    )
+    callback = GradNorm(warmup_steps=1, freeze_after=3, freeze_unit="steps")
+    model.fit(toy_data(6), verbose=0, callbacks=[callback, record])
+    assert changes([1.0, *seen]) == [False, True, True, False, False, False]
+
+
+def test_a_second_run_counts_its_own_steps():
     model = compiled(ToyTasks((1.0, 100.0)))
-    callback = GradNorm(warmup_steps=1, freeze_after=1)
-    history = model.fit(toy_data(5), epochs=3, verbose=0, callbacks=[callback]).history
-    assert history["task_weight/task_0"][0] != 1.0
-    assert history["task_weight/task_0"][0] == pytest.approx(history["task_weight/task_0"][2], abs=1e-5)
+    weights_by_epoch(model, 3, freeze_after=2)
+    assert changes(
+        [
+            float(model.balancer.task_weights[0]),
+            *weights_by_epoch(model, 2, freeze_after=4, freeze_unit="steps"),
+        ]
+    ) == [
+        True,
+        False,
+    ]
 
 
-def test_wrong_model_and_wrong_names_are_refused():
+def test_the_log_holds_every_quantity_and_tensorboard_shows_it(tmp_path):
+    model = compiled(ToyTasks((1.0, 10.0)))
+    board = tf.keras.callbacks.TensorBoard(str(tmp_path), write_graph=False)
+    callback = GradNorm(warmup_steps=1)
+    history = model.fit(toy_data(3), epochs=2, verbose=0, callbacks=[callback, board]).history
+    names = {
+        f"{what}/task_{i}"
+        for what in ("task_weight", "gradient_norm", "inverse_rate", "loss_ratio")
+        for i in (0, 1)
+    }
+    assert names <= set(history)
+    assert [entry["loss_ratio/task_1"] for entry in callback.history] == history["loss_ratio/task_1"]
+    tags = set()
+    for path in tmp_path.rglob("*.tfevents*"):
+        for event in tf.compat.v1.train.summary_iterator(str(path)):
+            tags |= {value.tag for value in event.summary.value}
+    assert {f"epoch_{name}" for name in names} <= tags
+
+
+def test_export_and_a_static_rerun(tmp_path):
+    model = compiled(ToyTasks((1.0, 100.0)))
+    callback = GradNorm(warmup_steps=4)
+    seen = []
+    record = tf.keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: seen.append(model.balancer.task_weights.numpy())
+    )
+    model.fit(toy_data(20), verbose=0, callbacks=[callback, record])
+    callback.export(tmp_path / "weights.json")
+    exported = json.loads((tmp_path / "weights.json").read_text())
+    expected = np.mean(seen[4:], axis=0)
+    np.testing.assert_allclose(list(exported["task_weights"].values()), expected, rtol=1e-5)
+    np.testing.assert_allclose(list(exported["last_task_weights"].values()), seen[-1], rtol=1e-6)
+    assert exported["steps"] == 20
+    rerun = compiled(ToyTasks((1.0, 100.0)), task_weights=exported["task_weights"])
+    rerun.fit(toy_data(3), verbose=0)
+    np.testing.assert_allclose(rerun.balancer.task_weights, expected, rtol=1e-5)
+
+
+def test_wrong_model_wrong_names_and_impossible_schedules_are_refused():
     with pytest.raises(ValueError, match="MultiTaskModel"):
         GradNorm().set_model(tf.keras.Sequential())
     with pytest.raises(ValueError, match="priors"):
         GradNorm(priors={"nothing": 1.0}).set_model(ToyTasks((1.0, 2.0)))
-    with pytest.raises(ValueError, match="task_weights"):
-        compiled(ToyTasks((1.0, 2.0)), task_weights={"nothing": 1.0})
+    with pytest.raises(ValueError, match="freeze_unit"):
+        GradNorm(freeze_after=1, freeze_unit="days")
+    with pytest.raises(ValueError, match="at most 1 as a fraction"):
+        GradNorm(freeze_after=2, freeze_unit="fraction")

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tf_e2egrec.training import TaskBalancer, grad_norm_gradient
+from tf_e2egrec.training.task_balancer import renormalise
 
 POSITIVE = st.floats(0.01, 100)
 
@@ -76,3 +77,61 @@ def test_a_broken_step_changes_no_weight():
     balancer = make()
     balancer.update(tf.constant([1.0, 1.0]), tf.constant([np.nan, 1.0]))
     np.testing.assert_array_equal(balancer.task_weights, [1, 1])
+
+
+@pytest.mark.parametrize(
+    ("weights", "expected"),
+    [
+        ([1.0, 1.0], [1.0, 1.0]),
+        ([3.0, 1.0], [2 * 1.99 / 2.99, 2 * 1 / 2.99]),  # 3 is over T - 0.01
+        ([-5.0, 1.0], [2 * 0.01 / 1.01, 2 * 1 / 1.01]),
+        ([0.0, 7.0, 2.0], [3 * 0.01 / 5.0, 3 * 2.99 / 5.0, 3 * 2.0 / 5.0]),
+    ],
+)
+def test_weights_are_clipped_then_scaled_to_the_number_of_tasks(weights, expected):
+    np.testing.assert_allclose(renormalise(tf.constant(weights)), expected, rtol=1e-5)
+
+
+@given(st.lists(st.floats(-10, 10), min_size=2, max_size=5))
+def test_renormalised_weights_are_positive_and_sum_to_the_number_of_tasks(weights):
+    result = renormalise(tf.constant(weights, tf.float32)).numpy()
+    assert result.min() > 0
+    assert result.sum() == pytest.approx(len(weights), rel=1e-5)
+
+
+@pytest.mark.parametrize("ratio", [0.5, 1.0, 2.0])
+def test_two_task_fixed_point_follows_the_inverse_training_rates(ratio):
+    """At rest w_i g_i is proportional to r_i^gamma: with gamma = 1, w_1 g_1 / (w_2 g_2) = r_1 / r_2."""
+    balancer = make(warmup=1, rate=0.004, gamma=1.0)
+    balancer.update(tf.constant([1.0, 1.0]), tf.constant([1.0, 2.0]))
+    for _ in range(2500):
+        balancer.update(tf.constant([ratio, 1.0]), tf.constant([1.0, 2.0]))
+    weights = balancer.task_weights.numpy()
+    assert weights[0] / (2 * weights[1]) == pytest.approx(ratio, rel=0.05)
+
+
+def test_a_loss_that_is_not_a_number_spoils_neither_l0_nor_weights():
+    balancer = make(warmup=2)
+    balancer.update(tf.constant([1.0, 2.0]), tf.constant([1.0, 1.0]))
+    balancer.update(tf.constant([np.nan, 2.0]), tf.constant([1.0, 1.0]))
+    np.testing.assert_array_equal(balancer.initial_losses, [1, 2])
+    balancer.update(tf.constant([np.inf, 2.0]), tf.constant([1.0, 1.0]))
+    np.testing.assert_array_equal(balancer.task_weights, [1, 1])
+
+
+def test_frozen_weights_stand_still_and_the_steps_are_still_counted():
+    balancer = make()
+    balancer.freeze_at.assign(2)
+    seen = []
+    for _ in range(4):
+        balancer.update(tf.constant([1.0, 1.0]), tf.constant([1.0, 5.0]))
+        seen.append(float(balancer.task_weights[0]))
+    assert 1 < seen[0] < seen[1] == seen[2] == seen[3]
+    assert int(balancer.steps) == 4
+    np.testing.assert_allclose(balancer.mean_weights()[0], np.mean(seen), rtol=1e-6)
+
+
+def test_it_is_never_trainable():
+    balancer = make()
+    balancer.trainable = True
+    assert balancer.trainable_weights == []

@@ -1,8 +1,22 @@
-"""Training: GradNorm, the multi-task base model, optimisers for embedding tables."""
+"""Training: GradNorm, the multi-task base model, resumable runs, optimisers for embedding tables."""
 
+from tf_e2egrec.training.checkpoints import Checkpoints
+from tf_e2egrec.training.diagnostics import Diagnostics
+from tf_e2egrec.training.epoch_dataset import epoch_dataset
 from tf_e2egrec.training.grad_norm import GradNorm
+from tf_e2egrec.training.multi_output_model import MultiOutputModel
 from tf_e2egrec.training.multi_task_model import MultiTaskModel
 from tf_e2egrec.training.row_sparse_adam import RowSparseAdam
 from tf_e2egrec.training.task_balancer import TaskBalancer, grad_norm_gradient
 
-__all__ = ["GradNorm", "MultiTaskModel", "RowSparseAdam", "TaskBalancer", "grad_norm_gradient"]
+__all__ = [
+    "Checkpoints",
+    "Diagnostics",
+    "GradNorm",
+    "MultiOutputModel",
+    "MultiTaskModel",
+    "RowSparseAdam",
+    "TaskBalancer",
+    "epoch_dataset",
+    "grad_norm_gradient",
+]

@@ -6,7 +6,13 @@ from typing import Any
 import tensorflow as tf
 
 from tf_e2egrec.keras_version import require_keras_2
-from tf_e2egrec.training.sparse_gradients import Gradient, norm_of, subtract, sum_duplicate_rows
+from tf_e2egrec.training.sparse_gradients import (
+    Gradient,
+    norm_of,
+    spread_overflow,
+    subtract,
+    sum_duplicate_rows,
+)
 from tf_e2egrec.training.task_balancer import TaskBalancer
 
 require_keras_2()
@@ -15,11 +21,35 @@ require_keras_2()
 class MultiTaskModel(tf.keras.Model):
     """Base class: subclasses give the losses per task, the training step balances and applies them.
 
-    Subclasses implement `task_losses` and `shared_kernel`, and call `set_tasks` in `__init__`. Without a
-    `GradNorm` callback the task weights stay what `compile(task_weights=...)` set. With one, every step costs
-    one backward pass of the weighted sum and one shallow pass per task but the last, from that task's loss to
-    the shared kernel alone; the last task's gradient follows by subtraction. List the task with the deepest
-    path to the kernel last.
+    Subclasses implement `task_losses` and `shared_kernel`, and call `set_tasks` in `__init__`; a functional
+    model needs no subclass (`MultiOutputModel`). Without a `GradNorm` callback the task weights stay what
+    `compile(task_weights=...)` set. With one, every step costs one backward pass of the weighted sum and one
+    shallow pass per task but the last, from that task's loss to the shared kernel alone; the last task's
+    gradient follows by subtraction. List the task with the deepest path to the kernel last.
+
+    Under `tf.distribute`, the loss of a global batch is the mean of its replicas' losses; gradients, g and L are
+    reduced over the replicas. Under mixed precision the loss scale never reaches g or L.
+
+    Example: three tasks that share a layer.
+      >>> class Weather(MultiTaskModel):
+      ...     def __init__(self):
+      ...         super().__init__()
+      ...         self.shared = tf.keras.layers.Dense(8, activation="relu")
+      ...         self.heads = {name: tf.keras.layers.Dense(1) for name in ("rain", "wind", "frost")}
+      ...         self.set_tasks(("rain", "wind", "frost"))
+      ...     @property
+      ...     def shared_kernel(self):
+      ...         return self.shared.kernel
+      ...     def task_losses(self, inputs, labels, training):
+      ...         hidden = self.shared(inputs)
+      ...         return {k: tf.reduce_mean((head(hidden) - labels[k]) ** 2) for k, head in self.heads.items()}
+      >>> x = tf.random.stateless_normal((32, 4), seed=(1, 2))
+      >>> y = {"rain": x[:, :1], "wind": 10 * x[:, 1:2], "frost": 100 * x[:, 2:3]}
+      >>> model = Weather()
+      >>> model.compile("adam")
+      >>> history = model.fit(x, y, epochs=20, verbose=0, callbacks=[GradNorm(warmup_steps=2)])
+      >>> [round(value, 4) for value in [sum(model.balancer.task_weights.numpy().tolist())]]
+      [3.0]
     """
 
     def set_tasks(self, tasks: Sequence[str]) -> None:
@@ -61,6 +91,17 @@ class MultiTaskModel(tf.keras.Model):
           **kwargs: as for `tf.keras.Model.compile`.
         """
         super().compile(optimizer=optimizer, **kwargs)
+        scaling = tf.keras.mixed_precision.LossScaleOptimizer
+        if (
+            embedding_optimizer is not None
+            and self._scales_loss
+            and not isinstance(embedding_optimizer, scaling)
+        ):
+            # Keras wraps the other one alike: a step whose gradients overflow must be left out by both.
+            embedding_optimizer = scaling(embedding_optimizer)
+            # The loss is scaled once, by `optimizer`; without these calls Keras warns that nobody does it.
+            embedding_optimizer.get_scaled_loss(tf.constant(0.0))
+            embedding_optimizer.get_unscaled_gradients([])
         self.embedding_optimizer = embedding_optimizer
         if task_weights is not None:
             unknown = set(task_weights) - set(self.balancer.tasks)
@@ -89,6 +130,10 @@ class MultiTaskModel(tf.keras.Model):
             if value is not None
         }
         self.compile(**optimizers)
+        self.build_optimizers()
+
+    def build_optimizers(self) -> None:
+        """Create the optimisers' slots, so that saved ones can be restored; the model's weights must exist."""
         for optimizer, variables in zip(
             self._optimizers(), self._partition(self.trainable_variables), strict=True
         ):
@@ -112,78 +157,101 @@ class MultiTaskModel(tf.keras.Model):
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """One step: weighted sum of the losses, its gradients, the balancer's update with the weights of
         before.
+
+        Raises:
+          ValueError: sample weights, which a task's loss has no place for.
         """
-        inputs, labels, _ = tf.keras.utils.unpack_x_y_sample_weight(data)
+        inputs, labels = _unpack(data)
         weights = tf.identity(self.balancer.task_weights)
         with tf.GradientTape(persistent=self.balances_tasks) as tape:
             losses = self.task_losses(inputs, labels, training=True)
             values = tf.stack([tf.cast(losses[task], tf.float32) for task in self.balancer.tasks])
             total = tf.reduce_sum(weights * values)
-            objective = total + tf.add_n(self.losses) if self.losses else total
+            penalty = tf.add_n([tf.cast(loss, tf.float32) for loss in self.losses]) if self.losses else None
             replicas = tf.distribute.get_strategy().num_replicas_in_sync
-            objective = self._scaled(objective / replicas)
+            objective = self._scaled((total if penalty is None else total + penalty) / replicas)
+            # What the shallow passes start from: every task but the last, and the regularisers.
+            shallow = [losses[task] for task in self.balancer.tasks[:-1]]
+            shallow += [penalty] if penalty is not None else []
+            shallow = [self._scaled(loss) for loss in shallow] if self.balances_tasks else []
         variables = self.trainable_variables
         gradients = [
             sum_duplicate_rows(gradient) for gradient in self._unscaled(tape.gradient(objective, variables))
         ]
         if self.balances_tasks:
-            self._balance(
-                tape, losses, weights, values, self._kernel_gradient(variables, gradients), replicas
-            )
+            parts = self._unscaled([tape.gradient(loss, self.shared_kernel) for loss in shallow])
+            self._balance(weights, values, self._kernel_gradient(variables, gradients), parts)
         del tape
         self._apply(variables, gradients)
         return self._log(total, values)
 
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Losses and metrics of one batch."""
-        inputs, labels, _ = tf.keras.utils.unpack_x_y_sample_weight(data)
+        inputs, labels = _unpack(data)
         losses = self.task_losses(inputs, labels, training=False)
         values = tf.stack([tf.cast(losses[task], tf.float32) for task in self.balancer.tasks])
         return self._log(tf.reduce_sum(self.balancer.task_weights * values), values)
 
-    def _kernel_gradient(self, variables: Sequence[tf.Variable], gradients: Sequence[Gradient]) -> Gradient:
-        return next(g for v, g in zip(variables, gradients, strict=True) if v is self.shared_kernel)
+    def _kernel_gradient(self, variables: Sequence[tf.Variable], gradients: Sequence[Gradient]) -> tf.Tensor:
+        pairs = zip(variables, gradients, strict=True)
+        found = [g for v, g in pairs if v is self.shared_kernel and g is not None]
+        if not found:
+            raise ValueError("`shared_kernel` should be a trainable variable that the losses depend on.")
+        return tf.convert_to_tensor(found[0])
 
     def _balance(
-        self,
-        tape: tf.GradientTape,
-        losses: Mapping[str, tf.Tensor],
-        weights: tf.Tensor,
-        values: tf.Tensor,
-        total: Gradient,
-        replicas: int,
+        self, weights: tf.Tensor, values: tf.Tensor, total: tf.Tensor, parts: Sequence[Gradient]
     ) -> None:
-        """Gradient of each task at the shared kernel (the last by subtraction), averaged over replicas; then
-        the update.
+        """Gradient of each task at the shared kernel, averaged over replicas; then the update.
+
+        Args:
+          weights: float32 [T], in force in this step.
+          values: float32 [T], the losses.
+          total: gradient of the weighted sum and the regularisers, over the number of replicas.
+          parts: gradients of every task but the last and, where there are any, of the regularisers.
         """
-        kernel = self.shared_kernel
-        tasks = self.balancer.tasks
-        parts = [tape.gradient(losses[task], kernel) for task in tasks[:-1]]
-        parts = [tf.zeros_like(kernel) if part is None else tf.convert_to_tensor(part) for part in parts]
+        count = len(self.balancer.tasks)
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        gradients = [
+            tf.zeros_like(total) if part is None else tf.convert_to_tensor(part)
+            for part in parts[: count - 1]
+        ]
         rest = subtract(
-            tf.convert_to_tensor(total) * float(replicas),
-            [(weights[i], part) for i, part in enumerate(parts)],
+            total * float(replicas),
+            [(weights[i], part) for i, part in enumerate(gradients)]
+            + [(tf.constant(1.0), part) for part in parts[count - 1 :]],
         )
-        gradients = [*parts, rest / tf.maximum(weights[len(tasks) - 1], 1e-12)]
+        gradients.append(rest / tf.maximum(weights[count - 1], 1e-12))
         context = tf.distribute.get_replica_context()
         if replicas > 1 and context is not None:
             *gradients, values = context.all_reduce(tf.distribute.ReduceOp.MEAN, [*gradients, values])
         self.balancer.update(values, tf.stack([norm_of(gradient) for gradient in gradients]))
 
     def _apply(self, variables: Sequence[tf.Variable], gradients: Sequence[Gradient]) -> None:
+        if self._scales_loss:
+            gradients = spread_overflow(gradients)
+        several = tf.distribute.get_strategy().num_replicas_in_sync > 1
         gradient_of = {id(v): g for v, g in zip(variables, gradients, strict=True) if g is not None}
         for optimizer, group in zip(self._optimizers(), self._partition(variables), strict=True):
             pairs = [(gradient_of[id(v)], v) for v in group if id(v) in gradient_of]
-            if pairs:
+            if not pairs:
+                continue
+            if several:  # two replicas may bring the same row: sum again before anything squares or clips
+                inner = getattr(optimizer, "inner_optimizer", optimizer)
+                pairs = [(sum_duplicate_rows(g), v) for g, v in inner.aggregate_gradients(pairs)]
+                optimizer.apply_gradients(pairs, skip_gradients_aggregation=True)
+            else:
                 optimizer.apply_gradients(pairs)
 
+    @property
+    def _scales_loss(self) -> bool:
+        return isinstance(self.optimizer, tf.keras.mixed_precision.LossScaleOptimizer)
+
     def _scaled(self, loss: tf.Tensor) -> tf.Tensor:
-        is_scaled = isinstance(self.optimizer, tf.keras.mixed_precision.LossScaleOptimizer)
-        return self.optimizer.get_scaled_loss(loss) if is_scaled else loss
+        return self.optimizer.get_scaled_loss(loss) if self._scales_loss else loss
 
     def _unscaled(self, gradients: list[Gradient]) -> list[Gradient]:
-        is_scaled = isinstance(self.optimizer, tf.keras.mixed_precision.LossScaleOptimizer)
-        return self.optimizer.get_unscaled_gradients(gradients) if is_scaled else gradients
+        return self.optimizer.get_unscaled_gradients(gradients) if self._scales_loss else gradients
 
     def _log(self, total: tf.Tensor, values: tf.Tensor) -> dict[str, tf.Tensor]:
         for tracker, value in zip(self._loss_trackers, [total, *tf.unstack(values)], strict=True):
@@ -191,3 +259,12 @@ class MultiTaskModel(tf.keras.Model):
         logs = {metric.name: metric.result() for metric in self.metrics}
         logs["loss"] = logs.pop("total_loss")
         return logs
+
+
+def _unpack(data: Any) -> tuple[Any, Any]:
+    inputs, labels, sample_weight = tf.keras.utils.unpack_x_y_sample_weight(data)
+    if sample_weight is not None:
+        raise ValueError(
+            "A `MultiTaskModel` takes (inputs, labels): put weights of rows into `labels` and use them in `task_losses`."
+        )
+    return inputs, labels

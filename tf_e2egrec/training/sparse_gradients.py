@@ -35,3 +35,28 @@ def subtract(total: Gradient, parts: Sequence[tuple[tf.Tensor, Gradient]]) -> tf
         if part is not None:
             rest -= weight * tf.cast(tf.convert_to_tensor(part), tf.float32)
     return rest
+
+
+def spread_overflow(gradients: Sequence[Gradient]) -> list[Gradient]:
+    """Make every gradient NaN where one of them is not finite; otherwise leave all as they are.
+
+    Optimisers that scale the loss leave out a step whose own gradients overflow; when two of them share a step,
+    each has to see the other's overflow.
+    """
+    values = [_values(gradient) for gradient in gradients if gradient is not None]
+    is_finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(value)) for value in values])
+    factor = tf.where(is_finite, 1.0, float("nan"))
+
+    def spread(gradient: Gradient) -> Gradient:
+        if gradient is None:
+            return None
+        scaled = _values(gradient) * tf.cast(factor, gradient.dtype)
+        if isinstance(gradient, tf.IndexedSlices):
+            return tf.IndexedSlices(scaled, gradient.indices, gradient.dense_shape)
+        return scaled
+
+    return [spread(gradient) for gradient in gradients]
+
+
+def _values(gradient: tf.Tensor | tf.IndexedSlices) -> tf.Tensor:
+    return gradient.values if isinstance(gradient, tf.IndexedSlices) else gradient

@@ -30,6 +30,7 @@ class TaskBalancer(tf.keras.layers.Layer):
       task_weights: float32 [T], the w in force.
       initial_losses: float32 [T], L(0): the mean over the warm-up steps.
       statistics: float32 [3, T], the last g, r and L / L(0), for logging.
+      freeze_at: int64, the step after which w stands still; -1: never.
     """
 
     def __init__(self, tasks: Sequence[str], **kwargs: Any) -> None:
@@ -47,9 +48,10 @@ class TaskBalancer(tf.keras.layers.Layer):
         self.learning_rate = self._state("learning_rate", (), "zeros")
         self.warmup_steps = self._state("warmup_steps", (), "zeros", tf.int64)
         self.priors = self._state("priors", (count,), "ones")
+        self.freeze_at = self._state("freeze_at", (), tf.keras.initializers.Constant(-1), tf.int64)
 
     def _state(
-        self, name: str, shape: tuple[int, ...], initializer: str, dtype: tf.DType = tf.float32
+        self, name: str, shape: tuple[int, ...], initializer: Any, dtype: tf.DType = tf.float32
     ) -> tf.Variable:
         # All replicas hold the same value, because what they are updated with was all-reduced.
         return self.add_weight(
@@ -71,11 +73,15 @@ class TaskBalancer(tf.keras.layers.Layer):
         """
         step = self.steps + 1
         warming = step <= self.warmup_steps
+        frozen = (self.freeze_at >= 0) & (step > self.freeze_at)
+        is_sound = tf.reduce_all(tf.math.is_finite(losses))
         self.steps.assign(step)
         share = 1.0 / tf.cast(tf.maximum(step, 1), tf.float32)
         self.initial_losses.assign(
             tf.where(
-                warming, self.initial_losses + share * (losses - self.initial_losses), self.initial_losses
+                warming & is_sound,
+                self.initial_losses + share * (losses - self.initial_losses),
+                self.initial_losses,
             )
         )
         initial = tf.where(self.initial_losses > 0, self.initial_losses, tf.maximum(losses, 1e-12))
@@ -86,7 +92,7 @@ class TaskBalancer(tf.keras.layers.Layer):
         )
         self.statistics.assign(tf.stack([gradient_norms, inverse_rate, ratio]))
         weights, slots = self._adam_step(gradient, tf.maximum(step - self.warmup_steps, 1))
-        usable = ~warming & tf.reduce_all(tf.math.is_finite(gradient))
+        usable = ~warming & ~frozen & is_sound & tf.reduce_all(tf.math.is_finite(gradient))
         self.slots.assign(tf.where(usable, slots, self.slots))
         self.task_weights.assign(tf.where(usable, renormalise(weights), self.task_weights))
         self.weight_sum.assign_add(tf.where(warming, tf.zeros_like(weights), self.task_weights))
@@ -100,6 +106,18 @@ class TaskBalancer(tf.keras.layers.Layer):
         return self.task_weights - self.learning_rate * corrected_m / (tf.sqrt(corrected_v) + 1e-8), tf.stack(
             [m, v]
         )
+
+    def values(self) -> dict[str, float]:
+        """w, g, r and L / L(0) of the last step, as `task_weight/<task>`, `gradient_norm/<task>`, `inverse_rate/<task>`
+        and `loss_ratio/<task>`.
+        """
+        rows = [self.task_weights.numpy(), *self.statistics.numpy()]
+        names = ("task_weight", "gradient_norm", "inverse_rate", "loss_ratio")
+        return {
+            f"{name}/{task}": float(row[i])
+            for i, task in enumerate(self.tasks)
+            for name, row in zip(names, rows, strict=True)
+        }
 
     def mean_weights(self) -> tf.Tensor:
         """Time average of w since the warm-up, for a rerun with fixed weights; float32 [T]."""

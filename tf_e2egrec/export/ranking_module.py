@@ -122,7 +122,7 @@ class RankingModule(tf.Module):
         }
 
     def _request_features(self) -> list[Any]:
-        derived = set(self._description.ranker.derived)
+        derived = set(self._description.ranker.computed_from_request)
         return [feature for feature in self._description.context_features if feature.name not in derived]
 
 

@@ -139,7 +139,7 @@ class ServingGraph(tf.Module):
     ) -> dict[str, tf.Tensor]:
         first_seen = tf.gather(self.first_seen, sorted_rows(self.item_table.keys, candidates) + 1)
         derived = derived_features(
-            self._description.ranker.derived,
+            self._description.ranker.computed_from_request,
             tf.repeat(request.time, slots),
             first_seen,
             recent_count,

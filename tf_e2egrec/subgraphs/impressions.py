@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 
 from tf_e2egrec.dataset.description.dataset_description import DatasetDescription
-from tf_e2egrec.dataset.events import GRAPH_ROW, EventBlock
+from tf_e2egrec.dataset.description.ranker_spec import REWARD_RATES
+from tf_e2egrec.dataset.events import GRAPH_ROW, RANKER_ROW, EventBlock
 from tf_e2egrec.dataset.ids import MISSING_KEY, hash_keys
 from tf_e2egrec.dataset.split import split_codes
 from tf_e2egrec.dataset.time_axis import MS_PER_DAY, RANK_SCALE
@@ -15,6 +16,7 @@ from tf_e2egrec.graph.pool_table import PoolTable
 from tf_e2egrec.graph.recent_items import recent_items
 from tf_e2egrec.subgraphs.first_seen import FirstSeen
 from tf_e2egrec.subgraphs.impression_block import ImpressionBlock
+from tf_e2egrec.subgraphs.reward_rates import reward_rates
 
 _ID_SEED = 0x696D70  # impression ids do not change with the description's seed
 _NEGATIVE_SALT = 0x6E6567
@@ -80,8 +82,19 @@ def _logged_impressions(
         history_indptr=indptr,
         recent=recent,
         age=(age / (RANK_SCALE if description.time_is_rank else 1000.0)).astype(np.float32),
-        context=shown.context,
+        context=shown.context | _reward_rates(events, rows, reward, description),
     )
+
+
+def _reward_rates(
+    events: EventBlock, rows: np.ndarray, reward: np.uint32, description: DatasetDescription
+) -> dict[str, np.ndarray]:
+    is_shown, is_rewarded = (events.role & RANKER_ROW) > 0, (events.behaviours & reward) > 0
+    return {
+        name: reward_rates(events.user, events.time, is_shown, is_rewarded, rows, REWARD_RATES[name])
+        for name in description.ranker.derived
+        if name in REWARD_RATES
+    }
 
 
 def _impression_ids(
@@ -147,7 +160,7 @@ def _negatives(
 def _derived_features(
     block: ImpressionBlock, description: DatasetDescription, first_seen: FirstSeen | None
 ) -> dict[str, np.ndarray]:
-    """`ranker.derived` by name; hours and days do not exist where time is a rank."""
+    """The rest of `ranker.derived` by name; hours and days do not exist where time is a rank."""
     features: dict[str, np.ndarray] = {}
     is_rank = description.time_is_rank
     for name in description.ranker.derived:
@@ -162,7 +175,7 @@ def _derived_features(
             age = block.time - first_seen.of(block.item)
             scaled = np.log1p(np.maximum(age, 0) / (RANK_SCALE if is_rank else _MS_PER_HOUR))
             features[name] = np.where(age > 0, scaled, np.nan).astype(np.float32)
-        else:
+        elif name == "recent_count":
             count = np.diff(block.history_indptr)[block.history]
             features[name] = np.log1p(count).astype(np.float32)
     return features

@@ -165,18 +165,20 @@ def toy_records(count, seed=0):
     return [toy_record(rng) for _ in range(count)]
 
 
-def toy_model(name="R5", seed=0):
-    """A model that knows the first 25 items and every user."""
+def toy_model(name="R5", seed=0, **spec):
+    """A model that knows the first 25 items and every user; `spec` changes keys of `model` in the description."""
     tf.keras.utils.set_random_seed(seed)
     description = toy_description()
     sizes = {"item": {"genre": 4}, "user": {"age": 3}, "context": {"device": 3, "hour_of_day": 1}}
     model = E2EGRec(
-        ModelInputs.from_description(description, 25, USERS, sizes), description.model, variant_named(name)
+        ModelInputs.from_description(description, 25, USERS, sizes),
+        {**description.model.model_dump(), **spec},
+        variant_named(name),
     )
-    model.item_encoder.id_lookup.set_keys(toy_items().key[:25])
-    model.user_encoder.id_lookup.set_keys(toy_users().key)
-    model.item_encoder.feature_embedding.set_vocabulary("genre", np.arange(4))
-    model.user_encoder.feature_embedding.set_vocabulary("age", np.arange(3))
+    for encoder, group in model.entity_encoders:
+        encoder.id_lookup.set_keys(toy_items().key[:25] if group == "item" else toy_users().key)
+        name, size = ("genre", 4) if group == "item" else ("age", 3)
+        encoder.feature_embedding.set_vocabulary(name, np.arange(size))
     model.context_embedding.set_vocabulary("device", np.arange(3))
     model.context_embedding.set_vocabulary("hour_of_day", np.array([12]))
     return model

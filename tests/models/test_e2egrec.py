@@ -3,6 +3,7 @@ import pytest
 import tensorflow as tf
 
 from tests.toy_data import toy_batch, toy_model, toy_record, toy_records
+from tf_e2egrec.layers import GraphSAGEConv, LightGCNConv
 from tf_e2egrec.models import VARIANTS, E2EGRec
 from tf_e2egrec.training import GradNorm, RowSparseAdam
 
@@ -23,7 +24,11 @@ def compiled(model):
     return model
 
 
-@pytest.mark.parametrize("name", VARIANTS)
+# Of models that differ in name or in the graph they are given, one.
+DISTINCT = [name for name, variant in VARIANTS.items() if variant.edges == "swing" and name != "R5-bottom"]
+
+
+@pytest.mark.parametrize("name", DISTINCT)
 def test_every_variant_trains_and_predicts(name, batch):
     model = compiled(toy_model(name))
     callbacks = [GradNorm(warmup_steps=2)] if VARIANTS[name].balance == "gradnorm" else []
@@ -58,10 +63,12 @@ def test_evaluate_reports_losses_and_auc(batch):
     assert set(metrics) >= {"loss", "ssl_loss", "ltr_loss", "auc", "reward_loss", "stay_loss"}
 
 
-@pytest.mark.parametrize(("name", "reaches"), [("R0", False), ("R1", False), ("R3", True), ("R5", True)])
+@pytest.mark.parametrize(
+    ("name", "reaches"),
+    [("R0", False), ("R1", False), ("R1-post-convolution", True), ("R2", True), ("R2b", True), ("R3", True), ("R5", True)],
+)  # fmt: skip
 def test_only_the_graph_models_see_neighbours(name, reaches):
-    """Changing a neighbour changes the prediction of R3 and R5, and of neither control."""
-    rng = np.random.default_rng(3)
+    """Changing a neighbour changes the prediction of the models with a graph, and of neither control."""
     outputs = []
     model = toy_model(name)
     for neighbour in (101, 102):
@@ -69,7 +76,6 @@ def test_only_the_graph_models_see_neighbours(name, reaches):
             np.random.default_rng(7), candidate=100, recent=[], neighbours={0: [(neighbour, 1.0)]}, user=1
         )
         outputs.append(float(model(toy_batch([record])[0])["reward"][0]))
-    del rng
     assert (abs(outputs[0] - outputs[1]) > 1e-9) == reaches
 
 
@@ -89,6 +95,26 @@ def test_t1_the_ranking_gradient_reaches_the_encoder_through_neighbours():
         gradient = tf.convert_to_tensor(tape.gradient(loss, table)).numpy()
         row = int(model.item_encoder.id_lookup(tf.constant([103], tf.int64))[0])
         assert (np.abs(gradient[row]).max() > 0) == coupled
+
+
+def test_post_convolution_trains_as_the_capacity_control_and_predicts_with_the_graph(batch):
+    late, control, graph = (toy_model(name) for name in ("R1-post-convolution", "R1", "R3"))
+    for other in (control, graph):
+        other.set_weights(late.get_weights())
+    for training, same in ((True, control), (False, graph), (None, graph)):
+        logits = late.forward(batch[0], training=training)[0]
+        np.testing.assert_array_equal(logits, same.forward(batch[0], training=training)[0])
+    assert np.abs(late.forward(batch[0], training=True)[0] - late.forward(batch[0])[0]).max() > 1e-4
+    losses = [float(model.task_losses(*batch, training=True)["ltr"]) for model in (late, control)]
+    assert losses[0] == losses[1]
+
+
+def test_graphsage_takes_the_place_of_lightgcn():
+    model = toy_model("R5-graphsage")
+    assert isinstance(model.convolution, GraphSAGEConv)
+    again = E2EGRec.from_config(model.get_config())
+    assert isinstance(again.convolution, GraphSAGEConv)
+    assert isinstance(toy_model("R5").convolution, LightGCNConv)
 
 
 def test_ssl_ignores_isolated_and_repeated_seeds():

@@ -46,7 +46,7 @@ def test_rolling_never_trains_on_a_day_before_it_is_predicted(job, monkeypatch):
     from tf_e2egrec.stages import predict
 
     last = plain["time"].max() // 86_400_000
-    original = predict.subgraph_dataset
+    original = predict.impressions
 
     def flipped(*arguments, **options):
         def flip(graph, labels):
@@ -58,7 +58,7 @@ def test_rolling_never_trains_on_a_day_before_it_is_predicted(job, monkeypatch):
 
         return original(*arguments, **options).map(flip)
 
-    monkeypatch.setattr(predict, "subgraph_dataset", flipped)
+    monkeypatch.setattr(predict, "impressions", flipped)
     perturbed, _ = rows_of(job, "rolling")
     assert (perturbed["reward"] != plain["reward"]).any()
     np.testing.assert_allclose(perturbed["predicted_reward"], plain["predicted_reward"], atol=1e-5)

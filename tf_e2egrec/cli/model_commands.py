@@ -74,6 +74,9 @@ def train_all(
                 f"  {name}: {manifest.details['meaning']}; {manifest.counters['parameters']:,} parameters, "
                 f"validation AUC {manifest.details['valid_auc']:.4f}, {manifest.details['seconds']} s"
             )
+            parts = {name: count for name, count in manifest.details["parameters"].items() if name != "total"}
+            sizes = ", ".join(f"{part} {count:,}" for part, count in parts.items())
+            console.print(f"  parameters: {sizes}", soft_wrap=True)
 
 
 def evaluate_run(run: RunDirectory, force: bool) -> None:

@@ -70,8 +70,8 @@ def beam_arguments(text: str) -> list[str]:
 
 
 def model_names(models: str | None, description: DatasetDescription) -> list[str]:
-    """The models a command is about, each a known one."""
-    from tf_e2egrec.models.variant import variant_named
+    """The models a command is about, each a known one that fits the description's graph."""
+    from tf_e2egrec.models.variant import require_edges
 
     names = (
         [name.strip() for name in models.split(",") if name.strip()]
@@ -81,5 +81,5 @@ def model_names(models: str | None, description: DatasetDescription) -> list[str
     if not names:
         raise E2EGRecError("no model is named; give `--models` or `training.models` at least one, such as R5")
     for name in names:
-        variant_named(name)
+        require_edges(name, description.graph.edges)
     return names

@@ -1,21 +1,30 @@
 """`E2EGRec`: the graph neural network and the ranker in one Keras model."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import tensorflow as tf
 import tensorflow_gnn as tfgnn
 import tensorflow_recommenders as tfrs
 
 from tf_e2egrec.dataset.description.model_spec import ModelSpec
-from tf_e2egrec.layers import AttentionFusion, FeatureEmbedding, GatedConcatFusion, LightGCNConv, Tower
+from tf_e2egrec.layers import (
+    AttentionFusion,
+    FeatureEmbedding,
+    GatedConcatFusion,
+    GraphSAGEConv,
+    LightGCNConv,
+    Tower,
+)
 from tf_e2egrec.layers.light_gcn_conv import aggregate
-from tf_e2egrec.losses import gfae_loss, huber_log1p_loss, log1p_to_seconds, reward_loss
+from tf_e2egrec.losses.reward import reward_loss
 from tf_e2egrec.models.empty_graph import empty_batch_graph
 from tf_e2egrec.models.entity_encoder import EntityEncoder
-from tf_e2egrec.models.graph_features import GraphFeatures, SeedStates
+from tf_e2egrec.models.graph_features import GraphFeatures, SeedStates, propagate_to_users
 from tf_e2egrec.models.initializers import IdentityOnTop
 from tf_e2egrec.models.model_inputs import ModelInputs
+from tf_e2egrec.models.self_supervision import SelfSupervision
+from tf_e2egrec.models.stay_objective import StayObjective
 from tf_e2egrec.models.variant import Variant
 from tf_e2egrec.subgraphs.graph_schema import READOUT
 from tf_e2egrec.training.multi_task_model import MultiTaskModel
@@ -26,7 +35,9 @@ class E2EGRec(MultiTaskModel):
     """E2E-GRec (arXiv 2511.20564): LightGCN encoder, GFAE loss, two-level fusion, reward and stay towers,
     trained end to end.
 
-    With `variant.token == "none"` it is the ranker without a graph, layer for layer.
+    With `variant.token == "none"` it is the ranker without a graph, layer for layer. A cascade
+    (`variant.pretraining`) is the same model on a graph neural network of its own, which `GraphPretraining`
+    trains before, and which is frozen here.
 
     Args:
       inputs: features and vocabulary sizes.
@@ -62,32 +73,64 @@ class E2EGRec(MultiTaskModel):
         self(
             empty_batch_graph(self.inputs_spec)
         )  # creates every weight, so that the model can be saved and loaded at once
+        self.freeze_graph()
 
     def _create_encoders(self) -> None:
-        data, dim = self.inputs_spec, self.spec.dim
-        self.item_encoder = EntityEncoder(
-            data.item_vocabulary, dim, data.item_features, data.vocabulary_sizes["item"], name="item_encoder"
-        )
-        self.user_encoder = EntityEncoder(
-            data.user_vocabulary, dim, data.user_features, data.vocabulary_sizes["user"], name="user_encoder"
-        )
+        data = self.inputs_spec
+        self.item_encoder = self._entity_encoder("item", "item_encoder")
+        self.user_encoder = self._entity_encoder("user", "user_encoder")
         self.context_embedding = (
             FeatureEmbedding(data.context_features, data.vocabulary_sizes["context"], name="context")
             if data.context_features
             else None
         )
         if self.variant.token != "none":
-            self.gnn_input = _linear(dim, "gnn_input")
-            self.gnn_user_input = _linear(dim, "gnn_user_input")
-            self.convolution = LightGCNConv(
-                self.spec.layer_weights, self.spec.normalization, name="light_gcn"
+            self._create_graph_network()
+        self.graph_item_encoder: EntityEncoder | None = None
+        self.graph_user_encoder: EntityEncoder | None = None
+        if self.variant.is_cascade:
+            self.graph_item_encoder = self._entity_encoder("item", "graph_item_encoder")
+        if self.variant.pretraining == "bpr":
+            self.graph_user_encoder = self._entity_encoder("user", "graph_user_encoder")
+
+    def _create_graph_network(self) -> None:
+        # `raw_sg` compares Z with the raw features themselves: a square W_in.
+        raw = self.item_encoder.output_dim
+        dim = raw if self.spec.ssl_loss == "raw_sg" else self.spec.dim
+        self.gnn_input = _linear(dim, "gnn_input")
+        self.gnn_user_input = _linear(dim, "gnn_user_input")
+        self.convolution = self._convolution(dim, self.spec.normalization, "convolution")
+        self.user_convolution = self._convolution(dim, "row", "user_convolution")
+        self.graph_features = GraphFeatures(self.spec.dim, name="graph_features")
+        if self.variant.ssl:
+            self.self_supervision = SelfSupervision(
+                self.spec.ssl_loss,
+                self.item_encoder.widths,
+                dim,
+                self.spec.mask_rate,
+                name="self_supervision",
             )
-            self.graph_features = GraphFeatures(dim, self.spec.layer_weights, name="graph_features")
+
+    def _convolution(self, dim: int, normalization: str, name: str) -> LightGCNConv | GraphSAGEConv:
+        if (self.variant.encoder or self.spec.encoder) == "graphsage":
+            return GraphSAGEConv(dim, activation="linear", name=name)
+        return LightGCNConv(self.spec.layer_weights, normalization, name=name)
+
+    def _entity_encoder(self, group: Literal["item", "user"], name: str) -> EntityEncoder:
+        data = self.inputs_spec
+        vocabulary, features = (
+            (data.item_vocabulary, data.item_features)
+            if group == "item"
+            else (data.user_vocabulary, data.user_features)
+        )
+        return EntityEncoder(vocabulary, self.spec.dim, features, data.vocabulary_sizes[group], name=name)
 
     def _create_ranker(self) -> None:
         dim = self.spec.dim
         self.ranker_item = tf.keras.layers.Dense(dim, name="ranker_item")
         self.ranker_user = tf.keras.layers.Dense(dim, name="ranker_user")
+        if self.context_embedding is not None:
+            self.ranker_context = tf.keras.layers.Dense(dim, name="ranker_context")
         self.shared_tower = tfrs.layers.blocks.MLP(
             [2 * dim, dim], activation="relu", final_activation="relu", name="shared_tower"
         )
@@ -103,6 +146,40 @@ class E2EGRec(MultiTaskModel):
             if self.inputs_spec.has_stay
             else None
         )
+        data = self.inputs_spec
+        self.stay_objective = StayObjective(
+            self.spec.stay_loss,
+            data.maximum_stay,
+            data.item_vocabulary,
+            self.spec.duration_groups,
+            name="stay_objective",
+        )
+
+    @property
+    def entity_encoders(self) -> list[tuple[EntityEncoder, str]]:
+        """Every encoder of items or users, with the group of its vocabularies."""
+        found = [
+            (self.item_encoder, "item"),
+            (self.user_encoder, "user"),
+            (self.graph_item_encoder, "item"),
+            (self.graph_user_encoder, "user"),
+        ]
+        return [(encoder, group) for encoder, group in found if encoder is not None]
+
+    @property
+    def cascade_layers(self) -> list[tf.keras.layers.Layer]:
+        """The graph neural network of a cascade; empty where it is trained with the ranker."""
+        if not self.variant.is_cascade:
+            return []
+        layers = [self.graph_item_encoder, self.gnn_input, self.convolution]
+        if self.graph_user_encoder is not None:
+            layers += [self.graph_user_encoder, self.gnn_user_input, self.user_convolution]
+        return layers
+
+    def freeze_graph(self, frozen: bool = True) -> None:
+        """Keep the graph neural network of a cascade from training, or let it train; others have nothing to freeze."""
+        for layer in self.cascade_layers:
+            layer.trainable = not frozen
 
     @property
     def shared_kernel(self) -> tf.Variable:
@@ -115,10 +192,8 @@ class E2EGRec(MultiTaskModel):
         reward = tf.sigmoid(reward_logits)
         if stay_output is None:
             return {"reward": reward, "stay_seconds": tf.zeros_like(reward)}
-        return {
-            "reward": reward,
-            "stay_seconds": log1p_to_seconds(stay_output, self.inputs_spec.maximum_stay),
-        }
+        duration = self.stay_objective.durations(graph, self.item_encoder.id_lookup)
+        return {"reward": reward, "stay_seconds": self.stay_objective.seconds(stay_output, duration)}
 
     def forward(
         self, graph: tfgnn.GraphTensor, training: bool | None = None
@@ -126,15 +201,7 @@ class E2EGRec(MultiTaskModel):
         """Reward logits float32 [B], the stay tower's raw output float32 [B] or None, and the seeds' X and Z
         or None.
         """
-        items = self.item_encoder(graph.node_sets["item"].get_features_dict())
-        users = self.user_encoder(graph.node_sets["user"].get_features_dict())
-        parts = self._ranker_parts(graph, items, users)
-        states = None
-        if self.variant.token != "none":
-            states = self.encode_seeds(graph, self.gnn_input(items))
-            parts.append(
-                self.graph_features(graph, states, self.gnn_user_input(users), self.variant.token == "graph")
-            )
+        parts, states = self._fusion_parts(graph, training)
         if self.gate_fusion is not None:
             parts = self.gate_fusion(parts)
         fused = (
@@ -143,20 +210,68 @@ class E2EGRec(MultiTaskModel):
         stay = self.stay_tower(fused, training=training) if self.stay_tower is not None else None
         return self.reward_tower(fused, training=training), stay, states
 
-    def encode_seeds(self, graph: tfgnn.GraphTensor, item_states: tf.Tensor) -> SeedStates:
+    def diagnose(self, graph: tfgnn.GraphTensor) -> dict[str, tf.Tensor]:
+        """What `Diagnostics` shows of a batch: `x`, `z` [S, dim], `gate` [parts], `attention` [parts, parts]."""
+        parts, states = self._fusion_parts(graph, training=False)
+        found = {} if states is None else {"x": states.x, "z": states.z}
+        if self.gate_fusion is not None:
+            found["gate"] = tf.stack(self.gate_fusion.openness(parts))
+            parts = self.gate_fusion(parts)
+        if self.attention_fusion is not None:
+            found["attention"] = self.attention_fusion.attention(parts)
+        return found
+
+    def _fusion_parts(
+        self, graph: tfgnn.GraphTensor, training: bool | None
+    ) -> tuple[list[tf.Tensor], SeedStates | None]:
+        """F_shared, F_LTR and, in a model with a graph token, F_GNN; the seeds' states or None."""
+        items = self.item_encoder(graph.node_sets["item"].get_features_dict())
+        users = self.user_encoder(graph.node_sets["user"].get_features_dict())
+        parts = self._ranker_parts(graph, items, users)
+        if self.variant.token == "none":
+            return parts, None
+        propagate = self.variant.propagates(training)
+        states, user_x = self._graph_states(graph, items, users, propagate)
+        user_z = propagate_to_users(graph, states, user_x, self.user_convolution) if propagate else user_x
+        parts.append(self.graph_features(graph, states, user_z))
+        return parts, states
+
+    def _graph_states(
+        self, graph: tfgnn.GraphTensor, items: tf.Tensor, users: tf.Tensor, propagate: bool
+    ) -> tuple[SeedStates, tf.Tensor]:
+        """X and Z of the seeds, and X of the users [B, dim]; a cascade takes its own, frozen ones."""
+        if self.graph_item_encoder is not None:
+            items = self.graph_item_encoder(graph.node_sets["item"].get_features_dict())
+        if self.graph_user_encoder is not None:
+            users = self.graph_user_encoder(graph.node_sets["user"].get_features_dict())
+        states = self.encode_seeds(graph, self.gnn_input(items), propagate)
+        user_x = self.gnn_user_input(users)
+        if self.graph_item_encoder is not None:
+            states = SeedStates(*map(tf.stop_gradient, states))
+        return states, tf.stop_gradient(user_x) if self.graph_user_encoder is not None else user_x
+
+    def encode_seeds(
+        self,
+        graph: tfgnn.GraphTensor,
+        item_states: tf.Tensor,
+        propagate: bool = True,
+        seed_states: tf.Tensor | None = None,
+    ) -> SeedStates:
         """X and Z of the seeds.
 
         Args:
           graph: the batch graph.
           item_states: [U, dim], X of the distinct items.
+          propagate: whether neighbours are seen; Z is X where they are not.
+          seed_states: [S, dim], X of the seeds where it is not that of their items.
         """
-        x = tf.gather(item_states, graph.node_sets["seed"]["item"])
+        x = tf.gather(item_states, graph.node_sets["seed"]["item"]) if seed_states is None else seed_states
         swing = graph.edge_sets["swing"]
         has_neighbours = (
             tf.math.unsorted_segment_sum(swing["propagation_weight"], swing.adjacency.target, tf.shape(x)[0])
             > 0
         )
-        if self.variant.token != "graph":
+        if not propagate:
             return SeedStates(x=x, z=x, item_x=item_states, has_neighbours=has_neighbours)
         states = {"item": {tfgnn.HIDDEN_STATE: item_states}, "seed": {tfgnn.HIDDEN_STATE: x}}
         z = self.convolution(graph.replace_features(node_sets=states), edge_set_name="swing")
@@ -174,10 +289,13 @@ class E2EGRec(MultiTaskModel):
         history = mean_by_target(item, tf.gather(seed_item, recent.source), recent.target, tf.shape(user)[0])
         parts = [user, candidate, history]
         crosses = [user * candidate, history * candidate]
-        crosses += [tf.reduce_sum(cross, axis=-1, keepdims=True) for cross in crosses]
         if self.context_embedding is not None:
             context = self.context_embedding(graph.node_sets[READOUT].get_features_dict())
             parts.append(context)
+            # Who comes from a search engine reads other articles than who comes from the front page.
+            crosses += [self.ranker_context(context) * other for other in (candidate, history)]
+        crosses += [tf.reduce_sum(cross, axis=-1, keepdims=True) for cross in crosses]
+        if self.context_embedding is not None:
             crosses.append(context)
         return [
             self.shared_tower(tf.concat(parts, axis=-1)),
@@ -194,13 +312,14 @@ class E2EGRec(MultiTaskModel):
         self.auc.update_state(labels["reward"], tf.sigmoid(reward_logits))
         self.reward_loss_tracker.update_state(reward)
         if stay_output is not None:
-            stay = huber_log1p_loss(labels["stay"], stay_output)
+            duration = self.stay_objective.durations(inputs, self.item_encoder.id_lookup)
+            stay = self.stay_objective.loss(labels["stay"], stay_output, duration)
             self.stay_loss_tracker.update_state(stay)
             ltr += self.stay_weight * stay
         if not self.variant.ssl or states is None:
             return {"ltr": ltr}
-        mask = states.has_neighbours & _first_of_each(inputs.node_sets["seed"]["item"])
-        return {"ssl": gfae_loss(states.x, states.z, mask, self.spec.ssl_loss), "ltr": ltr}
+        mask = states.has_neighbours & first_of_each(inputs.node_sets["seed"]["item"])
+        return {"ssl": self.self_supervision.loss(self, inputs, states, mask), "ltr": ltr}
 
     def get_config(self) -> dict[str, Any]:
         """Constructor arguments."""
@@ -232,7 +351,7 @@ def _linear(dim: int, name: str) -> tf.keras.layers.Dense:
     return tf.keras.layers.Dense(dim, use_bias=False, kernel_initializer=IdentityOnTop(), name=name)
 
 
-def _first_of_each(rows: tf.Tensor) -> tf.Tensor:
+def first_of_each(rows: tf.Tensor) -> tf.Tensor:
     """True at the first occurrence of each value; bool [n]."""
     count = tf.shape(rows)[0]
     values, position = tf.unique(rows)

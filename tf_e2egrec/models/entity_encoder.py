@@ -34,7 +34,7 @@ class EntityEncoder(tf.keras.layers.Layer):
         vocabulary_sizes: Mapping[str, int],
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(**{**kwargs, "autocast": False})  # numbers stay float32 until they are standardised
         self.vocabulary = vocabulary
         self.dim = dim
         self.id_lookup = KeyLookup(vocabulary, name="id_lookup")
@@ -48,7 +48,12 @@ class EntityEncoder(tf.keras.layers.Layer):
     @property
     def output_dim(self) -> int:
         """Width of the output."""
-        return self.dim + (self.feature_embedding.output_dim if self.feature_embedding else 0)
+        return sum(self.widths)
+
+    @property
+    def widths(self) -> list[int]:
+        """Columns of each field: the id embedding, then the features in order."""
+        return [self.dim, *(self.feature_embedding.widths if self.feature_embedding else [])]
 
     def call(self, nodes: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """See the class docstring."""

@@ -10,6 +10,7 @@ from tf_e2egrec.dataset.description import DatasetDescription, FeatureSpec
 from tf_e2egrec.dataset.node_table import NodeTable
 from tf_e2egrec.errors import E2EGRecError
 from tf_e2egrec.layers import FeatureEmbedding, Tower
+from tf_e2egrec.losses import DurationQuantiles, fit_duration_quantiles
 from tf_e2egrec.models import E2EGRec
 from tf_e2egrec.subgraphs.subgraph_dataset import readout_columns
 
@@ -24,6 +25,9 @@ class TrainingStatistics:
       reward_rate: share of rewarded impressions.
       mean_log_stay: mean of log(1 + stay seconds), 0 without labels.
       stay_deviation: its standard deviation.
+      mean_stay: mean of the stay seconds, 0 without labels.
+      duration_quantiles: the tables of the stay loss `d2q`; None with any other.
+      item_duration: with `d2q`, float32 mean duration in seconds per item of the vocabulary, NaN where unknown.
     """
 
     vocabularies: dict[str, dict[str, np.ndarray]]
@@ -31,6 +35,9 @@ class TrainingStatistics:
     reward_rate: float
     mean_log_stay: float
     stay_deviation: float
+    mean_stay: float = 0.0
+    duration_quantiles: DurationQuantiles | None = None
+    item_duration: np.ndarray | None = None
 
     def vocabulary_sizes(self) -> dict[str, dict[str, int]]:
         """Sizes by group and feature, ids left out."""
@@ -61,7 +68,8 @@ def collect_statistics(
         raise E2EGRecError(
             f"the training split holds {problem} ({len(columns['reward'])} impressions); {mend}"
         )
-    log_stay = np.log1p(columns["stay"][np.isfinite(columns["stay"])])
+    stay = columns["stay"][np.isfinite(columns["stay"])]
+    log_stay = np.log1p(stay)
     vocabularies: dict[str, dict[str, np.ndarray]] = {"context": {}}
     moments: dict[str, dict[str, tuple[float, float]]] = {"context": {}}
     for group, table, features in (
@@ -76,13 +84,42 @@ def collect_statistics(
             _describe(feature, table.features[feature.name][known], vocabularies[group], moments[group])
     for feature in description.context_features:
         _describe(feature, columns[feature.name], vocabularies["context"], moments["context"])
+    quantiles, item_duration = None, None
+    if description.model.stay_loss == "d2q":
+        quantiles = fit_duration_quantiles(
+            columns["stay"], columns["content_duration"], description.model.duration_groups
+        )
+        item_duration = mean_durations(
+            vocabularies["item"]["#id"], columns["item_id"], columns["content_duration"]
+        )
     return TrainingStatistics(
         vocabularies=vocabularies,
         moments=moments,
         reward_rate=rate,
         mean_log_stay=float(log_stay.mean()) if len(log_stay) else 0.0,
         stay_deviation=float(log_stay.std()) if len(log_stay) else 1.0,
+        mean_stay=float(stay.mean()) if len(stay) else 0.0,
+        duration_quantiles=quantiles,
+        item_duration=item_duration,
     )
+
+
+def mean_durations(vocabulary: np.ndarray, item: np.ndarray, duration: np.ndarray) -> np.ndarray:
+    """Mean duration of each known item over the impressions that state one.
+
+    Args:
+      vocabulary: int64 [items] sorted keys.
+      item: int64 [n] keys.
+      duration: float32 [n] seconds, NaN where unknown.
+
+    Returns:
+      float32 [items], NaN where no impression states one.
+    """
+    known = np.isfinite(duration) & np.isin(item, vocabulary)
+    row = np.searchsorted(vocabulary, item[known])
+    count = np.bincount(row, minlength=len(vocabulary))
+    total = np.bincount(row, duration[known].astype(np.float64), minlength=len(vocabulary))
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
 
 
 def _has_own_row(description: DatasetDescription, table: NodeTable, count: np.ndarray) -> np.ndarray:
@@ -98,22 +135,29 @@ def _has_own_row(description: DatasetDescription, table: NodeTable, count: np.nd
 
 def adapt_model(model: E2EGRec, statistics: TrainingStatistics) -> None:
     """Give a fresh model its vocabularies and moments, and start the heads at the base rates."""
-    for encoder, group in ((model.item_encoder, "item"), (model.user_encoder, "user")):
+    for encoder, group in model.entity_encoders:
         encoder.id_lookup.set_keys(statistics.vocabularies[group]["#id"])
         _adapt(encoder.feature_embedding, statistics, group)
     _adapt(model.context_embedding, statistics, "context")
     rate = statistics.reward_rate
     _start_at(model.reward_tower, np.log(rate / (1 - rate)))
     if model.stay_tower is not None:
-        _start_at(model.stay_tower, statistics.mean_log_stay)
+        objective = model.stay_objective
+        if statistics.duration_quantiles is not None and statistics.item_duration is not None:
+            objective.set_tables(statistics.duration_quantiles, statistics.item_duration)
+        start, scale = objective.start_and_scale(
+            statistics.mean_log_stay, statistics.stay_deviation, statistics.mean_stay
+        )
+        _start_at(model.stay_tower, start)
         entropy = -(rate * np.log(rate) + (1 - rate) * np.log(1 - rate))
-        # Huber of the deviations, roughly: half the variance. lambda puts both terms of L_LTR on the scale of
-        # the first.
-        model.stay_weight.assign(entropy / max(0.5 * statistics.stay_deviation**2, 1e-3))
+        # lambda puts both terms of L_LTR on the scale of the first.
+        model.stay_weight.assign(entropy / max(scale, 1e-3))
 
 
 def _read_columns(description: DatasetDescription, files: Sequence[str]) -> dict[str, np.ndarray]:
     dtypes = {"reward": tf.float32, "stay": tf.float32}
+    if description.model.stay_loss == "d2q":
+        dtypes |= {"content_duration": tf.float32, "item_id": tf.int64}
     dtypes |= {
         f.name: tf.int64 if f.type == "categorical" else tf.float32 for f in description.context_features
     }
@@ -127,6 +171,8 @@ def _describe(
     vocabularies: dict[str, np.ndarray],
     moments: dict[str, tuple[float, float]],
 ) -> None:
+    if feature.hash_buckets is not None:
+        return
     if feature.type == "categorical":
         keys, counts = np.unique(values, return_counts=True)
         vocabularies[feature.name] = keys[(keys >= 0) & (counts >= feature.min_count)]
@@ -140,7 +186,7 @@ def _adapt(layer: FeatureEmbedding | None, statistics: TrainingStatistics, group
     if layer is None:
         return
     for feature in layer.features:
-        if feature.type == "categorical":
+        if feature.name in statistics.vocabularies[group]:
             layer.set_vocabulary(feature.name, statistics.vocabularies[group][feature.name])
         elif feature.type == "numeric":
             layer.set_moments(feature.name, *statistics.moments[group][feature.name])

@@ -9,7 +9,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import tensorflow as tf
-from rich.progress import track
 
 import tf_e2egrec
 from tf_e2egrec.dataset.artefact import (
@@ -48,9 +47,9 @@ def evaluate_models(run: RunDirectory) -> dict[str, Any]:
     models = _trained_models(run, subgraphs)
     results: dict[str, dict[int, Any]] = {}
     with publish(run.evaluation) as staging:
-        for name, seed, directory in track(run.trained_models(), description="evaluate"):
+        for name, seed, directory in run.trained_models():
             tf.keras.backend.clear_session()
-            rows = predict_test(load_model(directory), run, description, subgraphs)
+            rows = predict_test(load_model(directory), run, description, subgraphs, f"{name} seed {seed}")
             pq.write_table(pa.table(rows), staging / f"predictions-{name}-seed-{seed}.parquet")
             results.setdefault(name, {})[seed] = evaluate_predictions(
                 reward=rows["reward"],

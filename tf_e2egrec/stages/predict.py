@@ -1,64 +1,79 @@
-"""Predictions of a trained model on the test split, frozen or rolling."""
+"""Predictions of a trained model, frozen or rolling."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import tensorflow as tf
 import tensorflow_gnn as tfgnn
+from rich.progress import track
 
 from tf_e2egrec.dataset.artefact import Manifest
 from tf_e2egrec.dataset.description import DatasetDescription
 from tf_e2egrec.dataset.node_table import NodeTable
-from tf_e2egrec.dataset.time_axis import day_names
 from tf_e2egrec.models import E2EGRec
+from tf_e2egrec.stages.rolling import Batch, learning_steps, test_then_train, update_period
 from tf_e2egrec.stages.run_directory import RunDirectory
-from tf_e2egrec.stages.train import balancing_callbacks
 from tf_e2egrec.subgraphs.feature_table import FeatureTable
 from tf_e2egrec.subgraphs.graph_schema import READOUT
-from tf_e2egrec.subgraphs.subgraph_dataset import record_files, subgraph_dataset
+from tf_e2egrec.subgraphs.impression_source import impressions
 
 Rows = dict[str, np.ndarray]
 
 
 def predict_test(
-    network: E2EGRec, run: RunDirectory, description: DatasetDescription, subgraphs: Manifest
+    network: E2EGRec,
+    run: RunDirectory,
+    description: DatasetDescription,
+    subgraphs: Manifest,
+    label: str | None = None,
 ) -> Rows:
-    """Predictions and labels of the test split, row by row.
+    """`predict_splits` for the test split alone."""
+    return predict_splits(network, run, description, subgraphs, label=label)["test"]
 
-    With `evaluation.protocol: rolling` the network first trains on the validation days and then, day by day,
-    predicts a test day before it trains on it; the network is changed.
+
+def predict_splits(
+    network: E2EGRec,
+    run: RunDirectory,
+    description: DatasetDescription,
+    subgraphs: Manifest,
+    splits: Sequence[str] = ("test",),
+    label: str | None = None,
+) -> dict[str, Rows]:
+    """Predictions and labels, row by row.
+
+    With `evaluation.protocol: rolling` the network meets the validation split and then the test split in order of time,
+    and learns from each period of `evaluation.update_every` once it has predicted it; the network is changed.
 
     Args:
       network: a trained, compiled model.
       run: where the subgraphs are.
       description: how to evaluate.
       subgraphs: the manifest of RUN_DIR/subgraphs.
+      splits: `valid`, `test` or both. To tune by `valid` alone never reads the test split.
+      label: what a progress bar is called; none is shown when absent.
 
     Returns:
-      `reward`, `stay` (labels), `predicted_reward`, `predicted_stay`, float32 [n]; `user`, `item`, `time`
-      int64 [n].
+      Of each split: `reward`, `stay` (labels), `predicted_reward`, `predicted_stay`, float32 [n]; `user`, `item`,
+      `time` int64 [n].
     """
     items = NodeTable.read_parquet(run.subgraphs / "nodes" / "item.parquet")
     users = NodeTable.read_parquet(run.subgraphs / "nodes" / "user.parquet")
     tables = FeatureTable(items, description.item_features), FeatureTable(users, description.user_features)
-
-    def batches(files: Sequence[str]) -> tf.data.Dataset:
-        return subgraph_dataset(files, description, *tables, description.training.batch_size)
-
-    test_files = record_files(run.subgraphs, "test")
-    predict = prediction_function(network, batches(test_files).element_spec[0])
-    if description.evaluation.protocol == "frozen":
-        return _predict(predict, batches(test_files))
-
-    def learn(files: Sequence[str]) -> None:
-        network.fit(batches(files), verbose=0, callbacks=balancing_callbacks(description, network.variant))
-
-    learn(record_files(run.subgraphs, "valid"))
-    days = []
-    for files in _files_by_day(run, description, subgraphs):
-        days.append(_predict(predict, batches(files)))
-        learn(files)
-    return {name: np.concatenate([day[name] for day in days]) for name in days[0]}
+    is_rolling = description.evaluation.protocol == "rolling"
+    met = ("valid", "test")[: 2 if "test" in splits else 1] if is_rolling else tuple(splits)
+    data = {split: impressions(run.subgraphs, split, description, *tables) for split in met}
+    spec = data[met[0]].element_spec
+    predict = prediction_function(network, spec[0])
+    steps = learning_steps(network, description, spec) if is_rolling else []
+    rows = {}
+    for split, batches in data.items():
+        met_batches = (
+            test_then_train(batches, steps, update_period(description)) if is_rolling else iter(batches)
+        )
+        total = -(-subgraphs.counters[f"impressions_{split}"] // description.training.batch_size)
+        shown = track(met_batches, f"{label}: {split}", total, disable=label is None)
+        rows[split] = _predict(predict, shown)
+    return {split: rows[split] for split in splits}
 
 
 def prediction_function(
@@ -68,22 +83,7 @@ def prediction_function(
     return tf.function(lambda graph: network(graph, training=False), input_signature=[spec])
 
 
-def _files_by_day(
-    run: RunDirectory, description: DatasetDescription, subgraphs: Manifest
-) -> Iterator[list[str]]:
-    """The test files of each day, in time order; logs without dates are one day."""
-    entries = subgraphs.details["files"]["test"]
-    first = np.array([entry["first_time"] for entry in entries], np.int64)
-    names = day_names(first, description.time_is_rank)
-    for name in sorted(set(names)):
-        yield [
-            str(run.subgraphs / entry["file"])
-            for entry, day in zip(entries, names, strict=True)
-            if day == name
-        ]
-
-
-def _predict(predict: tf.types.experimental.GenericFunction, data: tf.data.Dataset) -> Rows:
+def _predict(predict: tf.types.experimental.GenericFunction, data: Iterable[Batch]) -> Rows:
     rows: dict[str, list[np.ndarray]] = {}
     for graph, labels in data:
         output = predict(graph)

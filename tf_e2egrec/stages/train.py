@@ -1,11 +1,13 @@
 """The train stage: subgraphs in, a trained model out."""
 
 import json
+import shutil
 import time
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
+from rich.console import Console
 from rich.status import Status
 
 from tf_e2egrec.dataset.artefact import (
@@ -18,15 +20,19 @@ from tf_e2egrec.dataset.artefact import (
 )
 from tf_e2egrec.dataset.description import DatasetDescription
 from tf_e2egrec.dataset.node_table import NodeTable
-from tf_e2egrec.models import E2EGRec, ModelInputs, Variant, variant_named
+from tf_e2egrec.models import E2EGRec, ModelInputs, Variant, parameter_counts, variant_named
+from tf_e2egrec.models.variant import require_edges
 from tf_e2egrec.stages.adaptation import adapt_model, collect_statistics
+from tf_e2egrec.stages.pretrain import pretrain_graph
 from tf_e2egrec.stages.run_directory import RunDirectory
 from tf_e2egrec.stages.training_progress import TrainingProgress
 from tf_e2egrec.subgraphs.feature_table import FeatureTable
-from tf_e2egrec.subgraphs.subgraph_dataset import record_files, subgraph_dataset
-from tf_e2egrec.training import GradNorm, RowSparseAdam
+from tf_e2egrec.subgraphs.impression_source import impressions
+from tf_e2egrec.subgraphs.subgraph_dataset import record_files
+from tf_e2egrec.training import Checkpoints, Diagnostics, GradNorm, RowSparseAdam, epoch_dataset
 
 MODEL_FILE = "model.keras"
+_CHECKPOINT_STEPS = 500
 
 
 def train_configuration(description: DatasetDescription, model: str, seed: int) -> dict[str, Any]:
@@ -50,7 +56,7 @@ def train_fingerprint(description: DatasetDescription, model: str, seed: int, su
 def train_model(
     run: RunDirectory, description: DatasetDescription, subgraphs: Manifest, model: str, seed: int
 ) -> Manifest:
-    """Train one model and write RUN_DIR/models/<model>/seed-<seed>.
+    """Train one model and write RUN_DIR/models/<model>/seed-<seed>; an interrupted training goes on where it stopped.
 
     Args:
       run: where the subgraphs are.
@@ -63,12 +69,66 @@ def train_model(
       The manifest of the trained model.
     """
     variant = variant_named(model)
+    require_edges(model, description.graph.edges)
     tf.keras.utils.set_random_seed(seed)
     started = time.monotonic()
     items = NodeTable.read_parquet(run.subgraphs / "nodes" / "item.parquet")
     users = NodeTable.read_parquet(run.subgraphs / "nodes" / "user.parquet")
-    train_files, valid_files = (record_files(run.subgraphs, split) for split in ("train", "valid"))
+    network = _new_network(run, description, model, items, users)
+    spec = description.training
+    tables = FeatureTable(items, description.item_features), FeatureTable(users, description.user_features)
+    validation_data = impressions(run.subgraphs, "valid", description, *tables)
+    steps = -(-subgraphs.counters["impressions_train"] // spec.batch_size)
+    parameters = parameter_counts(network)
+    fingerprint = train_fingerprint(description, model, seed, subgraphs)
+    target = run.model(model, seed)
+    checkpoints = _open_checkpoints(target.with_name(f".{target.name}.checkpoint"), fingerprint)
+
+    def one_epoch(epoch_seed: Any) -> tf.data.Dataset:
+        return impressions(run.subgraphs, "train", description, *tables, seed=epoch_seed)
+
+    if checkpoints.start == (0, 0):
+        checkpoints.note = _pretraining(network, description, one_epoch(seed), validation_data)
+    with checkpoints, publish(target) as staging:
+        history = network.fit(
+            epoch_dataset(one_epoch, seed, spec.epochs, checkpoints.start),
+            validation_data=validation_data,
+            epochs=spec.epochs,
+            steps_per_epoch=steps,
+            verbose=0,
+            callbacks=_callbacks(
+                description, variant, f"{model} seed {seed}", steps, checkpoints, validation_data
+            ),
+        )
+        network.save(staging / MODEL_FILE)
+        log = {name: [float(value) for value in values] for name, values in history.history.items()}
+        _write_records(staging, log, checkpoints)
+        manifest = Manifest(
+            stage="train",
+            configuration=train_configuration(description, model, seed),
+            fingerprint=fingerprint,
+            inputs=subgraphs.inputs,
+            upstream=subgraphs.fingerprint,
+            newest_edge_time=subgraphs.newest_edge_time,
+            counters={"parameters": parameters["total"], "epochs": len(history.epoch)},
+            details={
+                "meaning": variant.meaning,
+                "valid_auc": max(log.get("val_auc", [float("nan")])),
+                "seconds": round(time.monotonic() - started, 1),
+                "parameters": parameters,
+                **checkpoints.note,
+            },
+        )
+        write_manifest(staging, manifest)
+    return manifest
+
+
+def _new_network(
+    run: RunDirectory, description: DatasetDescription, model: str, items: NodeTable, users: NodeTable
+) -> E2EGRec:
+    """A compiled model with the vocabularies and moments of the training split."""
     with Status("reading the statistics of the training split"):
+        train_files = record_files(run.subgraphs, "train")
         statistics = collect_statistics(description, train_files, items, users)
     inputs = ModelInputs.from_description(
         description,
@@ -76,43 +136,29 @@ def train_model(
         user_vocabulary=len(statistics.vocabularies["user"]["#id"]),
         vocabulary_sizes=statistics.vocabulary_sizes(),
     )
-    network = E2EGRec(inputs, description.model, variant, name=model.replace("-", "_"))
+    network = E2EGRec(inputs, description.model, variant_named(model), name=model.replace("-", "_"))
     adapt_model(network, statistics)
     compile_model(network, description)
+    return network
 
-    spec = description.training
-    tables = FeatureTable(items, description.item_features), FeatureTable(users, description.user_features)
-    shuffle_seed = seed if spec.order == "shuffle" else None
-    training_data = subgraph_dataset(train_files, description, *tables, spec.batch_size, shuffle_seed)
-    validation_data = subgraph_dataset(valid_files, description, *tables, spec.batch_size)
-    steps = -(-subgraphs.counters["impressions_train"] // spec.batch_size)
-    with publish(run.model(model, seed)) as staging:
-        history = network.fit(
-            training_data,
-            validation_data=validation_data,
-            epochs=spec.epochs,
-            verbose=0,
-            callbacks=_callbacks(description, variant, f"{model} seed {seed}", steps, staging),
-        )
-        network.save(staging / MODEL_FILE)
-        log = {name: [float(value) for value in values] for name, values in history.history.items()}
-        (staging / "history.json").write_text(json.dumps(log, indent=2) + "\n", encoding="utf-8")
-        manifest = Manifest(
-            stage="train",
-            configuration=train_configuration(description, model, seed),
-            fingerprint=train_fingerprint(description, model, seed, subgraphs),
-            inputs=subgraphs.inputs,
-            upstream=subgraphs.fingerprint,
-            newest_edge_time=subgraphs.newest_edge_time,
-            counters={"parameters": int(network.count_params()), "epochs": len(history.epoch)},
-            details={
-                "meaning": variant.meaning,
-                "valid_auc": max(log.get("val_auc", [float("nan")])),
-                "seconds": round(time.monotonic() - started, 1),
-            },
-        )
-        write_manifest(staging, manifest)
-    return manifest
+
+def _write_records(directory: Path, log: dict[str, list[float]], checkpoints: Checkpoints) -> None:
+    """What the training left beside the model: history, event files, and the task weights for a static rerun."""
+    (directory / "history.json").write_text(json.dumps(log, indent=2) + "\n", encoding="utf-8")
+    shutil.move(checkpoints.directory / "tensorboard", directory / "tensorboard")
+    for callback in checkpoints.callbacks:
+        if isinstance(callback, GradNorm):
+            callback.export(directory / "task_weights.json")
+
+
+def _pretraining(
+    network: E2EGRec, description: DatasetDescription, *data: tf.data.Dataset
+) -> dict[str, dict[str, Any]]:
+    """Pretrain the graph neural network of a cascade; what the manifest says about it, nothing of other models."""
+    if not network.variant.is_cascade:
+        return {}
+    with Status(f"pretraining the graph neural network by {network.variant.pretraining.upper()}"):
+        return {"pretraining": pretrain_graph(network, description, *data)}
 
 
 def compile_model(network: E2EGRec, description: DatasetDescription) -> None:
@@ -175,16 +221,45 @@ def balancing_callbacks(
     ]
 
 
+def _open_checkpoints(directory: Path, fingerprint: str) -> Checkpoints:
+    """The checkpoints of one training; says what was found."""
+    checkpoints = Checkpoints(directory, fingerprint, _CHECKPOINT_STEPS)
+    epoch, step = checkpoints.start
+    if checkpoints.is_foreign:
+        sentence = f"  left out the checkpoint in {directory}: it is of other data or another configuration"
+        Console().print(sentence, highlight=False, soft_wrap=True)
+    elif (epoch, step) != (0, 0):
+        sentence = (
+            f"  goes on at epoch {epoch + 1}, after {step} steps, from {directory} (remove it to start anew)"
+        )
+        Console().print(sentence, highlight=False, soft_wrap=True)
+    return checkpoints
+
+
 def _callbacks(
-    description: DatasetDescription, variant: Variant, label: str, steps: int, directory: Path
+    description: DatasetDescription,
+    variant: Variant,
+    label: str,
+    steps: int,
+    checkpoints: Checkpoints,
+    validation_data: tf.data.Dataset,
 ) -> list[tf.keras.callbacks.Callback]:
-    patience = description.training.patience
+    """In the order that they need; the event files stand beside the checkpoints, where an interruption leaves them."""
+    events = checkpoints.directory / "tensorboard"
+    progress = TrainingProgress(label, steps)
+    balancing = balancing_callbacks(description, variant)
+    stopping = tf.keras.callbacks.EarlyStopping(
+        "val_auc", mode="max", patience=description.training.patience, restore_best_weights=True
+    )
+    probe, _ = next(iter(validation_data))
+    diagnostics = Diagnostics(events / "diagnostics", probe, _CHECKPOINT_STEPS, warn=progress.warn)
+    checkpoints.callbacks = [*balancing, stopping, diagnostics]
     return [
-        *balancing_callbacks(description, variant),
-        tf.keras.callbacks.EarlyStopping("val_auc", mode="max", patience=patience, restore_best_weights=True),
+        checkpoints,
+        *balancing,
+        stopping,
         tf.keras.callbacks.TerminateOnNaN(),
-        tf.keras.callbacks.TensorBoard(
-            str(directory / "tensorboard"), write_graph=False, update_freq="epoch"
-        ),
-        TrainingProgress(label, steps),
+        tf.keras.callbacks.TensorBoard(str(events), write_graph=False, update_freq="epoch"),
+        diagnostics,
+        progress,
     ]

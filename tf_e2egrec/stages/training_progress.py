@@ -40,9 +40,17 @@ class TrainingProgress(tf.keras.callbacks.Callback):
         self._task = self._progress.add_task(self._label, total=self._steps * self.params["epochs"])
         self._progress.start()
 
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Know where the epoch begins: a run that goes on after an interruption starts late in the bar."""
+        self._completed = self._steps * epoch
+
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Advance by a step."""
-        self._progress.advance(self._task)
+        self._progress.update(self._task, completed=self._completed + batch + 1)
+
+    def warn(self, sentence: str) -> None:
+        """Show a warning above the bar."""
+        self._progress.console.print(f"warning: {sentence}", style="yellow", markup=False, soft_wrap=True)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Show the validation result."""

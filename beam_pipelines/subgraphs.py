@@ -7,7 +7,6 @@ Output: `<split>/impressions-<bucket>-<part>.tfrecord` (files in time order), `n
 neighbours). Every worker must be able to read the graph and to write to the output directory.
 """
 
-import argparse
 import dataclasses
 import importlib.util
 import json
@@ -20,14 +19,13 @@ from typing import Any
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
-from rich.console import Console
-from rich.table import Table
 
 from beam_pipelines.id_kinds import logged_id_kinds, require_same_kinds, string_columns
 from beam_pipelines.node_tables import read_node_tables
 from beam_pipelines.output_directory import require_mounted
 from beam_pipelines.reuse import take_over
 from beam_pipelines.run import pipeline_options, run_pipeline
+from beam_pipelines.stage_command import run_stage, stage_parser
 from beam_pipelines.swing import known_windows, swing_fingerprint
 from beam_pipelines.transforms.events_by_user import EventsByUser
 from beam_pipelines.transforms.file_patterns import input_fingerprint, match_files
@@ -45,7 +43,6 @@ from tf_e2egrec.dataset.artefact import (
 )
 from tf_e2egrec.dataset.description.dataset_description import DatasetDescription
 from tf_e2egrec.dataset.description.graph_spec import HETEROGENEOUS_KEYS
-from tf_e2egrec.dataset.description.load import load_description
 from tf_e2egrec.dataset.node_table import NodeTable
 from tf_e2egrec.dataset.read_report import ReadReport
 from tf_e2egrec.dataset.split import SPLITS
@@ -345,28 +342,15 @@ def _write_schema(staging: Path, description: DatasetDescription) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Parse the flags, run the stage, print its counters; the exit code is 2 after a mistake in the input."""
-    parser = argparse.ArgumentParser(
-        prog="python -m beam_pipelines.subgraphs", description=(__doc__ or "").splitlines()[0]
+    """Run the stage from the command line; see `run_stage`."""
+    return run_stage(
+        stage_parser("subgraphs", __doc__, "RUN_DIR/subgraphs", reads_graph=True),
+        argv,
+        lambda description, flags, beam_args: run_subgraphs(
+            description, flags.graph, flags.output, beam_args
+        ),
+        "Subgraphs",
     )
-    parser.add_argument("--input", required=True, help="data set description (YAML)")
-    parser.add_argument("--data", help="folder of the data; the description's own if absent")
-    parser.add_argument("--graph", required=True, help="artefact directory of the swing stage, RUN_DIR/graph")
-    parser.add_argument("--output", required=True, help="artefact directory, RUN_DIR/subgraphs")
-    arguments, beam_args = parser.parse_known_args(argv)
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    logging.getLogger("beam_pipelines").setLevel(logging.INFO)
-    try:
-        description = load_description(arguments.input, arguments.data)
-        manifest = run_subgraphs(description, arguments.graph, arguments.output, beam_args)
-    except E2EGRecError as error:
-        print(error, file=sys.stderr)
-        return 2
-    table = Table("counter", "value", title=f"Subgraphs in {arguments.output}")
-    for name, value in manifest.counters.items():
-        table.add_row(name, f"{value:,}")
-    Console().print(table)
-    return 0
 
 
 if __name__ == "__main__":

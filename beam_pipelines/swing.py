@@ -7,7 +7,6 @@ Output: `edges/snapshot=<id>/shard-<n>.parquet` and `manifest.json`. Snapshots w
 Every worker must be able to write to the output directory.
 """
 
-import argparse
 import functools
 import logging
 import sys
@@ -18,13 +17,12 @@ from typing import Any
 import apache_beam as beam
 import pyarrow.parquet as pq
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
-from rich.console import Console
-from rich.table import Table
 
 from beam_pipelines.control_graph import computed_for_control, write_control
 from beam_pipelines.output_directory import require_mounted
 from beam_pipelines.reuse import take_over
 from beam_pipelines.run import pipeline_options, run_pipeline
+from beam_pipelines.stage_command import run_stage, stage_parser
 from beam_pipelines.transforms.events_by_user import EventsByUser
 from beam_pipelines.transforms.file_patterns import input_fingerprint, match_files
 from beam_pipelines.transforms.log_digest import LogDigest
@@ -33,7 +31,6 @@ from beam_pipelines.transforms.swing_shard import NEWEST_EVENT_TIME
 from beam_pipelines.written_file import write_whole
 from tf_e2egrec.dataset.artefact import Manifest, fingerprint_of, publish, read_manifest, write_manifest
 from tf_e2egrec.dataset.description.dataset_description import DatasetDescription
-from tf_e2egrec.dataset.description.load import load_description
 from tf_e2egrec.errors import E2EGRecError
 from tf_e2egrec.graph.snapshots import SnapshotPlan
 from tf_e2egrec.graph.swing import available_cores
@@ -224,26 +221,13 @@ def _totals(directory: Path, snapshots: dict[str, dict[str, int]]) -> dict[str, 
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Parse the flags, run the stage, print its counters; the exit code is 2 after a mistake in the input."""
-    parser = argparse.ArgumentParser(
-        prog="python -m beam_pipelines.swing", description=(__doc__ or "").splitlines()[0]
+    """Run the stage from the command line; see `run_stage`."""
+    return run_stage(
+        stage_parser("swing", __doc__, "RUN_DIR/graph", reads_graph=False),
+        argv,
+        lambda description, flags, beam_args: run_swing(description, flags.output, beam_args),
+        "Swing edges",
     )
-    parser.add_argument("--input", required=True, help="data set description (YAML)")
-    parser.add_argument("--data", help="folder of the data; the description's own if absent")
-    parser.add_argument("--output", required=True, help="artefact directory, RUN_DIR/graph")
-    arguments, beam_args = parser.parse_known_args(argv)
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    logging.getLogger("beam_pipelines").setLevel(logging.INFO)
-    try:
-        manifest = run_swing(load_description(arguments.input, arguments.data), arguments.output, beam_args)
-    except E2EGRecError as error:
-        print(error, file=sys.stderr)
-        return 2
-    table = Table("counter", "value", title=f"Swing edges in {arguments.output}")
-    for name, value in manifest.counters.items():
-        table.add_row(name, f"{value:,}")
-    Console().print(table)
-    return 0
 
 
 if __name__ == "__main__":

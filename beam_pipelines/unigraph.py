@@ -7,9 +7,7 @@ Output, in TF-GNN's unigraph layout: `schema.pbtxt` (a GraphSchema), `nodes/<set
 and `manifest.json`. Every worker must be able to read the graph and to write to the output directory.
 """
 
-import argparse
 import importlib.util
-import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,12 +15,12 @@ from typing import Any
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
-from rich.console import Console
 from rich.table import Table
 
 from beam_pipelines.id_kinds import logged_id_kinds
 from beam_pipelines.output_directory import require_mounted
 from beam_pipelines.run import pipeline_options, run_pipeline
+from beam_pipelines.stage_command import run_stage, stage_parser
 from beam_pipelines.swing import swing_configuration, swing_fingerprint
 from beam_pipelines.transforms.event_pieces import EventPieces
 from beam_pipelines.transforms.events_by_user import EventsByUser
@@ -41,7 +39,6 @@ from tf_e2egrec.dataset.artefact import (
     write_manifest,
 )
 from tf_e2egrec.dataset.description.dataset_description import DatasetDescription
-from tf_e2egrec.dataset.description.load import load_description
 from tf_e2egrec.errors import E2EGRecError
 from tf_e2egrec.graph.degree_histogram import QUANTILES
 from tf_e2egrec.graph.snapshots import SnapshotPlan
@@ -252,30 +249,18 @@ def _degree_cells(summary: dict[str, float]) -> list[str]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Parse the flags, run the stage, print its statistics; the exit code is 2 after a mistake in the input."""
-    parser = argparse.ArgumentParser(
-        prog="python -m beam_pipelines.unigraph", description=(__doc__ or "").splitlines()[0]
-    )
-    parser.add_argument("--input", required=True, help="data set description (YAML)")
-    parser.add_argument("--data", help="folder of the data; the description's own if absent")
-    parser.add_argument("--graph", required=True, help="artefact directory of the swing stage, RUN_DIR/graph")
-    parser.add_argument("--output", required=True, help="artefact directory, RUN_DIR/unigraph")
+    """Run the stage from the command line; see `run_stage`."""
+    parser = stage_parser("unigraph", __doc__, "RUN_DIR/unigraph", reads_graph=True)
     parser.add_argument("--snapshot", default=LATEST, help="`latest`, or the number of a snapshot")
-    arguments, beam_args = parser.parse_known_args(argv)
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    logging.getLogger("beam_pipelines").setLevel(logging.INFO)
-    try:
-        description = load_description(arguments.input, arguments.data)
-        snapshot = parse_snapshot(arguments.snapshot)
-        manifest = run_unigraph(description, arguments.graph, arguments.output, beam_args, snapshot)
-    except E2EGRecError as error:
-        print(error, file=sys.stderr)
-        return 2
-    table = Table("counter", "value", title=f"Heterogeneous graph in {arguments.output}")
-    for name, value in manifest.counters.items():
-        table.add_row(name, f"{value:,}")
-    Console().print(table, *statistics_tables(manifest))
-    return 0
+    return run_stage(
+        parser,
+        argv,
+        lambda description, flags, beam_args: run_unigraph(
+            description, flags.graph, flags.output, beam_args, parse_snapshot(flags.snapshot)
+        ),
+        "Heterogeneous graph",
+        statistics_tables,
+    )
 
 
 if __name__ == "__main__":

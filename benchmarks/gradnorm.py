@@ -2,19 +2,25 @@
 
     python -m benchmarks.gradnorm [--quick] [--json]
 
-E2EGRec (R5, embeddings of 64) on a random batch graph: 2,048 impressions, each with its candidate and three recent
-items as seeds and 60 edges in all, over 20,000 items. Both steps start from the same weights and get the same batch;
-they take turns, and the fastest of 25 counts.
+E2EGRec (R5, embeddings of 64, no side features) on a random batch graph: 2,048 impressions, each with its candidate and
+three recent items as seeds and 60 edges in all, over 20,000 items. Both steps start from the same weights and get the same
+batch. They take 60 turns, and the ratio is the median of the turns' ratios: what else the machine does hits both steps of a
+turn alike. The table shows the fastest of each.
+
+With side features, an item's encoding is wider than X. Up to 1.5 times as wide, the model propagates the encoding, as here;
+beyond, it propagates X, and the pass of GradNorm costs a transposed propagation more (1.2 here).
 """
 
+import statistics
 import sys
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.reporting import Target, benchmark_parser, pin_threads, report, shortest_of_each
+from benchmarks.reporting import Target, benchmark_parser, pin_threads, report, shortest
 
 TARGETS = {"with GradNorm / fixed weights": Target("<=", 1.10)}
 SEEDS_PER_IMPRESSION = 4
+TURNS = 60
 
 
 def make_model(items: int, dim: int) -> Any:
@@ -98,12 +104,16 @@ def main(argv: list[str] | None = None) -> int:
     }
     for step in steps.values():
         step()  # traces
-    seconds = shortest_of_each(steps, repeats=3 if arguments.quick else 25)
+    turns = [
+        {name: shortest(step, 1) for name, step in steps.items()}
+        for _ in range(3 if arguments.quick else TURNS)
+    ]
+    seconds = {name: min(turn[name] for turn in turns) for name in steps}
     figures = [
         {"step": name, "impressions": impressions, "edges": impressions * edges, "ms": round(1e3 * value, 1)}
         for name, value in seconds.items()
     ]
-    ratio = seconds["with GradNorm"] / seconds["fixed weights"]
+    ratio = statistics.median(turn["with GradNorm"] / turn["fixed weights"] for turn in turns)
     return report(
         "gradnorm",
         {"with GradNorm / fixed weights": ratio},

@@ -15,6 +15,8 @@ __version__ = "0.1.0"
 
 _HOME_OF = {
     "DatasetDescription": "tf_e2egrec.dataset.description",
+    "ModelSpec": "tf_e2egrec.dataset.description.model_spec",
+    "SwingSpec": "tf_e2egrec.dataset.description",
     "load_description": "tf_e2egrec.dataset.description",
     "E2EGRecError": "tf_e2egrec.errors",
     "swing_edges": "tf_e2egrec.graph.swing",
@@ -27,6 +29,8 @@ _HOME_OF = {
     "LightGCNConv": "tf_e2egrec.layers",
     "propagate_lightgcn": "tf_e2egrec.layers",
     "Tower": "tf_e2egrec.layers",
+    "DurationQuantiles": "tf_e2egrec.losses",
+    "bpr_loss": "tf_e2egrec.losses",
     "d2q_loss": "tf_e2egrec.losses",
     "d2q_to_seconds": "tf_e2egrec.losses",
     "fit_duration_quantiles": "tf_e2egrec.losses",
@@ -39,10 +43,19 @@ _HOME_OF = {
     "wlr_loss": "tf_e2egrec.losses",
     "wlr_to_seconds": "tf_e2egrec.losses",
     "E2EGRec": "tf_e2egrec.models",
+    "ModelInputs": "tf_e2egrec.models",
+    "parameter_counts": "tf_e2egrec.models",
+    "variant_named": "tf_e2egrec.models",
+    "Checkpoints": "tf_e2egrec.training",
+    "Diagnostics": "tf_e2egrec.training",
     "GradNorm": "tf_e2egrec.training",
+    "MultiOutputModel": "tf_e2egrec.training",
     "MultiTaskModel": "tf_e2egrec.training",
     "RowSparseAdam": "tf_e2egrec.training",
-    "SwingSpec": "tf_e2egrec.dataset.description",
+    "TaskBalancer": "tf_e2egrec.training",
+    "effective_rank": "tf_e2egrec.training",
+    "epoch_dataset": "tf_e2egrec.training",
+    "grad_norm_gradient": "tf_e2egrec.training",
 }
 
 __all__ = ["__version__", *_HOME_OF]

@@ -150,3 +150,19 @@ def test_without_stay_labels_there_is_no_stay_tower_and_the_output_keeps_its_sha
     output = alone(batch[0])
     assert output["stay_seconds"].shape == output["reward"].shape
     np.testing.assert_array_equal(output["stay_seconds"], 0.0)
+
+
+@pytest.mark.parametrize("name", ["R3", "R5"])
+def test_the_order_of_projection_and_propagation_changes_nothing(name, monkeypatch):
+    """(A E) W = A (E W): Z, the losses and all gradients."""
+    model, batch = toy_model(name), toy_batch(toy_records(24, seed=5))
+    found = []
+    for first in (True, False):
+        monkeypatch.setattr(E2EGRec, "_propagates_first", first)
+        with tf.GradientTape() as tape:
+            losses = model.task_losses(*batch, training=False)
+            total = tf.add_n(list(losses.values()))
+        gradients = tape.gradient(total, [model.gnn_input.kernel, model.item_encoder.id_embedding.embeddings])
+        found.append([model.forward(batch[0])[2].z, *losses.values(), *map(tf.convert_to_tensor, gradients)])
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)

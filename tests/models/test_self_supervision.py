@@ -100,9 +100,8 @@ def test_masked_reconstructs_from_the_neighbours():
         )
         graph, _ = toy_batch([record])
         features = graph.node_sets["item"].get_features_dict()
-        item_x = model.gnn_input(model.item_encoder(features))
-        token = model.gnn_input(model.self_supervision.token[tf.newaxis])
-        return model.encode_seeds(graph, item_x, seed_states=token).z.numpy(), (graph, _)
+        token = model.self_supervision.token[tf.newaxis]
+        return model.encode_seeds(graph, model.item_encoder(features), seed_items=token).z.numpy(), (graph, _)
 
     (one, batch), (other, _) = reconstruction(101), reconstruction(102)
     assert np.abs(one - other).max() > 1e-4

@@ -29,8 +29,8 @@ def description(data, tmp_path):
     return rewrite(data, change, tmp_path / "changed.yaml")
 
 
-def run_train(description, data, run):
-    return e2egrec("train", description, "--data", data.parent, "--out", run, "--models", "R5", "--force")
+def run_train(description, data, run, model="R5"):
+    return e2egrec("train", description, "--data", data.parent, "--out", run, "--models", model, "--force")
 
 
 def interrupt_at(monkeypatch, epoch, step):
@@ -44,6 +44,31 @@ def interrupt_at(monkeypatch, epoch, step):
                 raise Interruption
 
     monkeypatch.setattr(train, "TrainingProgress", Interrupting)
+
+
+def equal_models(again, whole):
+    """Also in what is frozen: a cascade that goes on has the graph that was pretrained before."""
+    for ours, theirs in zip(again.weights, whole.weights, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-6, err_msg=ours.name)
+
+
+@pytest.mark.slow
+def test_a_cascade_interrupted_in_the_second_epoch(description, data, run_copy, monkeypatch):
+    monkeypatch.setattr(train, "_CHECKPOINT_STEPS", 3)
+    target = RunDirectory(run_copy).model("R2b", 0)
+    assert run_train(description, data, run_copy, "R2b").code == 0
+    whole, manifest = train.load_model(target), json.loads((target / "manifest.json").read_text())
+    with monkeypatch.context() as patch:
+        interrupt_at(patch, 1, 5)
+        with pytest.raises(Interruption):
+            run_train(description, data, run_copy, "R2b")
+    monkeypatch.setattr(train, "pretrain_graph", lambda *_: pytest.fail("pretrained a second time"))
+    done = run_train(description, data, run_copy, "R2b")
+    assert done.code == 0, done.err
+    assert "goes on at epoch 2, after 3 steps" in done.out
+    equal_models(train.load_model(target), whole)
+    details = json.loads((target / "manifest.json").read_text())["details"]
+    assert details["pretraining"] == manifest["details"]["pretraining"]
 
 
 def test_interrupted_in_the_second_epoch(description, data, run_copy, monkeypatch):

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 TABLES = ("chained", "embedding", "embedding-adagrad")
-GRAPHS = ("R3", "R5-copies")
+GRAPHS = ("R3", "R5")
 
 
 def run(folder, kinds):

@@ -6,6 +6,7 @@ import sys
 import typer
 
 from tf_e2egrec.cli import (
+    compare_command,
     data_commands,
     model_commands,
     run_command,
@@ -45,6 +46,8 @@ app.command()(unigraph_command.unigraph)
 app.command()(model_commands.train)
 app.command()(model_commands.evaluate)
 app.command()(model_commands.export)
+app.command()(compare_command.compare)
+app.command()(compare_command.report)
 app.command()(serving_commands.serve)
 app.command()(serving_commands.predict)
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.padding import Padding
 
 from tf_e2egrec.cli.console import announce, console, say_up_to_date, working
 from tf_e2egrec.cli.current import require_current_subgraphs
@@ -76,7 +77,7 @@ def train_all(
             )
             parts = {name: count for name, count in manifest.details["parameters"].items() if name != "total"}
             sizes = ", ".join(f"{part} {count:,}" for part, count in parts.items())
-            console.print(f"  parameters: {sizes}", soft_wrap=True)
+            console.print(Padding(f"parameters: {sizes}", (0, 0, 0, 4), expand=False))
 
 
 def evaluate_run(run: RunDirectory, force: bool) -> None:

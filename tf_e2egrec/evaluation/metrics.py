@@ -25,6 +25,20 @@ class GroupedMetric(NamedTuple):
     coverage: float
 
 
+class GroupValues(NamedTuple):
+    """A metric group by group.
+
+    Attributes:
+      group: the G distinct groups, sorted.
+      value: float64 [G], NaN where a group does not count.
+      size: int64 [G] impressions.
+    """
+
+    group: np.ndarray
+    value: np.ndarray
+    size: np.ndarray
+
+
 class MaskedMetric(NamedTuple):
     """A metric over the rows that have a label.
 
@@ -70,10 +84,23 @@ def gauc(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray) -> GroupedM
     Raises:
       E2EGRecError: as in `auc`.
     """
-    labels, scores = _checked(labels, scores, groups)
-    if not len(labels):
+    each = auc_by_group(labels, scores, groups)
+    counts = ~np.isnan(each.value)
+    if not len(each.size):
         return GroupedMetric(np.nan, np.nan)
-    group = np.unique(groups, return_inverse=True)[1]
+    if not counts.any():
+        return GroupedMetric(np.nan, 0.0)
+    covered = each.size[counts]
+    value = float(np.average(each.value[counts], weights=covered))
+    return GroupedMetric(value, float(covered.sum() / each.size.sum()))
+
+
+def auc_by_group(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray) -> GroupValues:
+    """The AUC of each group, NaN where a class is missing; arguments and errors as in `gauc`."""
+    labels, scores = _checked(labels, scores, groups)
+    names, group = np.unique(groups, return_inverse=True)
+    if not len(labels):
+        return GroupValues(names, np.zeros(0), np.zeros(0, np.int64))
     order = np.lexsort((scores, group))
     group, labels, scores = group[order], labels[order], scores[order]
     size = np.bincount(group)
@@ -83,15 +110,9 @@ def gauc(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray) -> GroupedM
     middle = np.cumsum(tie_size) - (tie_size + 1) / 2  # zero-based mean row of each tie
     rank = middle[ties] - first_of_group[group] + 1
     positives = np.bincount(group, weights=labels)
-    negatives = size - positives
-    rank_sum = np.bincount(group, weights=rank * labels)
-    counts = (positives > 0) & (negatives > 0)
-    if not counts.any():
-        return GroupedMetric(np.nan, 0.0)
-    wins = rank_sum - positives * (positives + 1) / 2
-    each = wins[counts] / (positives[counts] * negatives[counts])
-    covered = size[counts]
-    return GroupedMetric(float(np.average(each, weights=covered)), float(covered.sum() / size.sum()))
+    pairs = positives * (size - positives)
+    wins = np.bincount(group, weights=rank * labels) - positives * (positives + 1) / 2
+    return GroupValues(names, np.where(pairs > 0, wins / np.maximum(pairs, 1), np.nan), size)
 
 
 def logloss(labels: np.ndarray, probabilities: np.ndarray) -> float:
@@ -134,10 +155,21 @@ def ndcg_at_k(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray, k: int
     Raises:
       E2EGRecError: as in `auc`.
     """
-    labels, scores = _checked(labels, scores, groups)
-    if not len(labels):
+    each = ndcg_by_group(labels, scores, groups, k)
+    counts = ~np.isnan(each.value)
+    if not len(each.size):
         return GroupedMetric(np.nan, np.nan)
-    group = np.unique(groups, return_inverse=True)[1]
+    if not counts.any():
+        return GroupedMetric(np.nan, 0.0)
+    return GroupedMetric(float(np.mean(each.value[counts])), float(each.size[counts].sum() / each.size.sum()))
+
+
+def ndcg_by_group(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray, k: int = 10) -> GroupValues:
+    """The NDCG@k of each group, NaN without a positive; arguments and errors as in `ndcg_at_k`."""
+    labels, scores = _checked(labels, scores, groups)
+    names, group = np.unique(groups, return_inverse=True)
+    if not len(labels):
+        return GroupValues(names, np.zeros(0), np.zeros(0, np.int64))
     order = np.lexsort((-scores, group))
     group, labels, scores = group[order], labels[order], scores[order]
     size = np.bincount(group)
@@ -148,11 +180,8 @@ def ndcg_at_k(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray, k: int
     dcg = np.bincount(group, weights=labels * shared[ties])
     positives = np.bincount(group, weights=labels).astype(np.int64)
     ideal = np.concatenate([[0.0], np.cumsum(1 / np.log2(np.arange(min(k, size.max())) + 2.0))])
-    counts = positives > 0
-    if not counts.any():
-        return GroupedMetric(np.nan, 0.0)
-    best = ideal[np.minimum(positives[counts], len(ideal) - 1)]
-    return GroupedMetric(float(np.mean(dcg[counts] / best)), float(size[counts].sum() / size.sum()))
+    best = ideal[np.minimum(positives, len(ideal) - 1)]
+    return GroupValues(names, np.where(positives > 0, dcg / np.maximum(best, 1e-12), np.nan), size)
 
 
 def mae(targets: np.ndarray, predictions: np.ndarray) -> MaskedMetric:

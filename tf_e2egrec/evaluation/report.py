@@ -218,12 +218,12 @@ def write_report(report: Mapping[str, Any], directory: str | Path) -> Path:
     directory = Path(directory)
     texts = {
         "report.md": render_markdown(report),
-        "report.json": json.dumps(_jsonable(report), indent=2, allow_nan=False) + "\n",
+        "report.json": json.dumps(as_json(report), indent=2, allow_nan=False) + "\n",
     }
     try:
         directory.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
-            _write_whole(directory / name, text)
+            write_whole(directory / name, text)
     except OSError as error:
         raise E2EGRecError(
             f"the report cannot be written to {directory}: {error.strerror or error}"
@@ -231,7 +231,7 @@ def write_report(report: Mapping[str, Any], directory: str | Path) -> Path:
     return directory / "report.json"
 
 
-def _write_whole(path: Path, text: str) -> None:
+def write_whole(path: Path, text: str) -> None:
     """Write beside the target, then rename over it."""
     beside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     try:
@@ -241,14 +241,14 @@ def _write_whole(path: Path, text: str) -> None:
         beside.unlink(missing_ok=True)
 
 
-def _jsonable(value: Any) -> Any:
+def as_json(value: Any) -> Any:
     """Plain Python values; NaN and infinities become None."""
     if isinstance(value, Mapping):
-        return {str(key): _jsonable(one) for key, one in value.items()}
+        return {str(key): as_json(one) for key, one in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_jsonable(one) for one in value]
+        return [as_json(one) for one in value]
     if isinstance(value, np.generic):
-        return _jsonable(value.item())
+        return as_json(value.item())
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return value if isinstance(value, (str, int, bool, type(None))) else str(value)

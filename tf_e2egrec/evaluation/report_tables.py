@@ -1,14 +1,21 @@
 """A report as tables, for the terminal and in Markdown. Both show the same cells."""
 
-import math
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from rich.console import Group
-from rich.table import Table
 from rich.text import Text
 
-_COLUMNS = {
+from tf_e2egrec.evaluation.sheet import (
+    Sheet,
+    markdown_cell,
+    markdown_lines,
+    mean_and_spread,
+    number,
+    rich_table,
+)
+
+METRIC_TITLES = {
     "auc": "AUC",
     "gauc": "GAUC",
     "logloss": "log loss",
@@ -16,21 +23,12 @@ _COLUMNS = {
     "stay_mae": "stay MAE [s]",
     "xauc": "XAUC",
 }
-_MISSING = "-"
-_NOTES = (
+NOTES = (
     "Mean ± sample standard deviation over seeds. GAUC and NDCG@10 group by (user, day); GAUC "
     "weighs groups by impressions and leaves out groups without both classes; XAUC is the "
     "share of correctly ordered pairs of stays."
 )
-_NOISE_NOTE = "(≈): within two standard errors of the paired difference, that is, no difference was seen."
-
-
-class _Sheet(NamedTuple):
-    """One table: title, column names and rows of text."""
-
-    title: str
-    columns: list[str]
-    rows: list[list[str]]
+NOISE_NOTE = "(≈): within two standard errors of the paired difference, that is, no difference was seen."
 
 
 def render_report(report: Mapping[str, Any]) -> Group:
@@ -39,62 +37,71 @@ def render_report(report: Mapping[str, Any]) -> Group:
     Args:
       report: what `build_report` returned, or the same read back from `report.json`.
     """
-    parts: list[Table | Text] = []
-    for sheet in _sheets(report):
-        table = Table(title=Text(sheet.title), title_justify="left")  # Text: no markup is read in names
-        for number, name in enumerate(sheet.columns):
-            table.add_column(Text(name), justify="left" if number == 0 else "right")
-        for row in sheet.rows:
-            table.add_row(*(Text(cell) for cell in row))
-        parts.append(table)
-    parts += [Text(note, style="dim") for note in _notes(report)]
-    return Group(*parts)
+    return on_terminal(_sheets(report), report_notes(report))
 
 
 def render_markdown(report: Mapping[str, Any]) -> str:
     """The same tables, and the whole context, as Markdown text."""
-    context = report["context"]
-    lines = [f"# Evaluation on {context['dataset']}, regime {context['regime']}", ""]
-    lines += [f"- {name}: {_cell(value)}" for name, value in context.items()]
-    for sheet in _sheets(report):
-        lines += ["", f"## {sheet.title}", "", _line(sheet.columns)]
-        lines.append(_line(["---"] + ["---:"] * (len(sheet.columns) - 1)))
-        lines += [_line([_cell(cell) for cell in row]) for row in sheet.rows]
-    for note in _notes(report):
+    return in_markdown("Evaluation", report["context"], _sheets(report), report_notes(report))
+
+
+def on_terminal(sheets: list[Sheet], notes: list[str]) -> Group:
+    """Rich tables, then the notes."""
+    return Group(*(rich_table(sheet) for sheet in sheets), *(Text(note, style="dim") for note in notes))
+
+
+def in_markdown(what: str, context: Mapping[str, Any], sheets: list[Sheet], notes: list[str]) -> str:
+    """A document of tables and notes under the whole context."""
+    protocol = f", protocol {context['protocol']}" if context.get("protocol") else ""
+    lines = [f"# {what} on {context['dataset']}, regime {context['regime']}{protocol}", ""]
+    lines += [f"- {name}: {markdown_cell(value)}" for name, value in context.items()]
+    for sheet in sheets:
+        lines += markdown_lines(sheet)
+    for note in notes:
         lines += ["", note]
     return "\n".join(lines) + "\n"
 
 
-def _sheets(report: Mapping[str, Any]) -> list[_Sheet]:
-    sheets = [_overall(report)]
+def _sheets(report: Mapping[str, Any]) -> list[Sheet]:
+    sheets = [metrics_sheet(report)]
     if any(one["gain"] for one in report["models"].values()):
-        sheets.append(_gains(report))
-    return [*sheets, _days(report)]
+        sheets.append(gains_sheet(report))
+    return [*sheets, days_sheet(report)]
 
 
-def _where(report: Mapping[str, Any]) -> str:
-    """Data set, regime and number of seeds: part of each title."""
+def where(report: Mapping[str, Any]) -> str:
+    """Data set, regime, protocol and number of seeds: part of each title."""
     numbers = sorted({len(one["seeds"]) for one in report["models"].values()})
     seeds = "-".join(str(n) for n in dict.fromkeys((numbers[0], numbers[-1])))
     context = report["context"]
-    return f"{context['dataset']}, regime {context['regime']}, {seeds} seed{'' if seeds == '1' else 's'}"
+    protocol = f"{context['protocol']}, " if context.get("protocol") else ""
+    plural = "" if seeds == "1" else "s"
+    return f"{context['dataset']}, regime {context['regime']}, {protocol}{seeds} seed{plural}"
 
 
-def _overall(report: Mapping[str, Any]) -> _Sheet:
+def metrics_sheet(report: Mapping[str, Any], day: str | None = None) -> Sheet:
+    """Models by metrics, of all test rows or of one day's."""
     models = report["models"]
+    values = {name: one["overall"] if day is None else one["days"][day] for name, one in models.items()}
     shown = [
-        m for m in _COLUMNS if any(_number(one["overall"][m]["mean"]) is not None for one in models.values())
+        metric
+        for metric in METRIC_TITLES
+        if any(number(one[metric]["mean"]) is not None for one in values.values())
     ]
     rows = [
-        [name, str(len(one["seeds"]))] + [_mean_and_spread(one["overall"][metric]) for metric in shown]
-        for name, one in models.items()
+        [name, str(len(models[name]["seeds"]))] + [mean_and_spread(one[metric]) for metric in shown]
+        for name, one in values.items()
     ]
-    counts = report["counts"]["overall"]
-    title = f"{_where(report)}: {counts['impressions']:,} impressions, {counts['positives']:,} positives"
-    return _Sheet(title, ["model", "seeds"] + [_COLUMNS[m] for m in shown], rows)
+    counts = report["counts"]["overall"] if day is None else report["counts"]["days"][day]
+    of_day = f"{day}, " if day is not None else ""
+    title = (
+        f"{where(report)}: {of_day}{counts['impressions']:,} impressions, {counts['positives']:,} positives"
+    )
+    return Sheet(title, ["model", "seeds"] + [METRIC_TITLES[metric] for metric in shown], rows)
 
 
-def _gains(report: Mapping[str, Any]) -> _Sheet:
+def gains_sheet(report: Mapping[str, Any]) -> Sheet:
+    """Every model against the baseline."""
     rows = []
     for name, one in report["models"].items():
         gain = one["gain"]
@@ -104,57 +111,34 @@ def _gains(report: Mapping[str, Any]) -> _Sheet:
         rows.append(
             [
                 name,
-                _mean_and_spread(gain["auc"], sign="+") + noise,
-                _mean_and_spread(gain["auc_relative"], sign="+", percent=True),
-                _mean_and_spread(gain["auc_above_chance"], sign="+", percent=True),
-                _mean_and_spread(gain["gauc"], sign="+"),
-                _mean_and_spread(gain["stay_mae"], sign="+"),
-                _mean_and_spread(gain["xauc"], sign="+"),
+                mean_and_spread(gain["auc"], sign="+") + noise,
+                mean_and_spread(gain["auc_relative"], sign="+", percent=True),
+                mean_and_spread(gain["auc_above_chance"], sign="+", percent=True),
+                mean_and_spread(gain["gauc"], sign="+"),
+                mean_and_spread(gain["stay_mae"], sign="+"),
+                mean_and_spread(gain["xauc"], sign="+"),
             ]
         )
     columns = ["model", "ΔAUC", "ΔAUC / AUC", "ΔAUC / (AUC - 0.5)", "ΔGAUC", "Δstay MAE [s]", "ΔXAUC"]
-    return _Sheet(f"{_where(report)}: gain over {report['baseline']}", columns, rows)
+    return Sheet(f"{where(report)}: gain over {report['baseline']}", columns, rows)
 
 
-def _days(report: Mapping[str, Any]) -> _Sheet:
+def days_sheet(report: Mapping[str, Any]) -> Sheet:
+    """The AUC of every model on each day."""
     models = report["models"]
     rows = [
         [day, f"{counts['impressions']:,}"]
-        + [_mean_and_spread(one["days"][day]["auc"]) for one in models.values()]
+        + [mean_and_spread(one["days"][day]["auc"]) for one in models.values()]
         for day, counts in report["counts"]["days"].items()
     ]
-    return _Sheet(f"{_where(report)}: AUC per day", ["day", "impressions", *models], rows)
+    return Sheet(f"{where(report)}: AUC per day", ["day", "impressions", *models], rows)
 
 
-def _notes(report: Mapping[str, Any]) -> list[str]:
-    coverage = [_number(one["overall"]["gauc_coverage"]["mean"]) for one in report["models"].values()]
+def report_notes(report: Mapping[str, Any]) -> list[str]:
+    """What the figures mean, in sentences."""
+    coverage = [number(one["overall"]["gauc_coverage"]["mean"]) for one in report["models"].values()]
     covered = coverage[0]
-    notes = [_NOTES + (f" GAUC covers {covered:.1%} of the impressions." if covered is not None else "")]
+    notes = [NOTES + (f" GAUC covers {covered:.1%} of the impressions." if covered is not None else "")]
     if any(one["gain"] and one["gain"]["within_noise"] for one in report["models"].values()):
-        notes.append(_NOISE_NOTE)
+        notes.append(NOISE_NOTE)
     return notes
-
-
-def _number(value: float | None) -> float | None:
-    """The value, or None for NaN and for the null it becomes in JSON."""
-    return None if value is None or math.isnan(value) else value
-
-
-def _mean_and_spread(spread: Mapping[str, Any], sign: str = "", percent: bool = False) -> str:
-    mean, deviation = _number(spread["mean"]), _number(spread["std"])
-    if mean is None:
-        return _MISSING
-    scale, digits, unit = (100.0, 2, " %") if percent else (1.0, 4, "")
-    text = f"{mean * scale:{sign}.{digits}f}"
-    if deviation is not None:
-        text += f" ± {deviation * scale:.{digits}f}"
-    return text + unit
-
-
-def _line(cells: list[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
-
-
-def _cell(value: object) -> str:
-    """Text that cannot break a Markdown table or list."""
-    return str(value).replace("\n", " ").replace("|", "\\|")

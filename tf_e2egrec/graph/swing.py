@@ -76,6 +76,11 @@ def swing_edges(
 
     Raises:
       E2EGRecError: the arrays differ in length.
+
+    Example: two users share items 7 and 8.
+      >>> edges = swing_edges(np.array([1, 1, 2, 2]), np.array([7, 8, 7, 8]), spec=SwingSpec(min_behaviours=2))
+      >>> sorted(zip(edges.source.tolist(), edges.target.tolist()))
+      [(7, 8), (8, 7)]
     """
     spec = spec or SwingSpec()
     users, items = np.asarray(users, np.int64), np.asarray(items, np.int64)

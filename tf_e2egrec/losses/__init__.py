@@ -8,6 +8,7 @@ from tf_e2egrec.losses.duration_quantiles import (
     seconds_at,
 )
 from tf_e2egrec.losses.gfae import gfae_loss
+from tf_e2egrec.losses.global_batch import first_of_each, mean_over_replicas
 from tf_e2egrec.losses.masked_features import by_column, hidden_fields, masked_feature_loss
 from tf_e2egrec.losses.reward import reward_loss
 from tf_e2egrec.losses.stay import (
@@ -25,12 +26,14 @@ __all__ = [
     "by_column",
     "d2q_loss",
     "d2q_to_seconds",
+    "first_of_each",
     "fit_duration_quantiles",
     "gfae_loss",
     "hidden_fields",
     "huber_log1p_loss",
     "log1p_to_seconds",
     "masked_feature_loss",
+    "mean_over_replicas",
     "quantile_of",
     "reward_loss",
     "seconds_at",

@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from tf_e2egrec.losses.global_batch import mean_over_replicas
+
 
 def bpr_loss(
     users: tf.Tensor,
@@ -23,7 +25,8 @@ def bpr_loss(
       most_negatives: how many candidates of the batch serve as negatives.
 
     Returns:
-      float32 scalar; 0 where no positive has a negative.
+      float32 scalar; 0 where no positive has a negative. Under `tf.distribute`, the negatives of a positive are those of its
+      replica; the mean over replicas is the mean over all pairs.
 
     Example:
       >>> user, items = tf.constant([[1.0], [1.0]]), tf.constant([[2.0], [1.0]])
@@ -40,4 +43,5 @@ def bpr_loss(
         tf.newaxis, negatives
     ]
     weight = tf.cast(positive[:, tf.newaxis] & is_other_item & ~is_own_positive, tf.float32)
-    return tf.math.divide_no_nan(tf.reduce_sum(weight * tf.nn.softplus(others - own)), tf.reduce_sum(weight))
+    pairs = mean_over_replicas(tf.reduce_sum(weight))
+    return tf.math.divide_no_nan(tf.reduce_sum(weight * tf.nn.softplus(others - own)), pairs)

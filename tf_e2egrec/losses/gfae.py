@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from tf_e2egrec.losses.global_batch import mean_over_replicas
+
 VARIANTS = ("relative", "literal", "raw_sg")
 
 
@@ -31,7 +33,8 @@ def gfae_loss(
       epsilon: keeps the division finite.
 
     Returns:
-      float32 scalar; 0 when no node has neighbours.
+      float32 scalar; 0 when no node has neighbours. Under `tf.distribute`, its mean over replicas is the loss of the global
+      batch.
 
     Raises:
       ValueError: unknown variant, or widths that differ.
@@ -53,5 +56,5 @@ def gfae_loss(
     weight = tf.cast(mask, tf.float32)[:, tf.newaxis]
     distance = tf.reduce_sum(weight * tf.square(x - z))
     if variant == "literal":
-        return distance
-    return distance / (tf.stop_gradient(tf.reduce_sum(weight * tf.square(x))) + epsilon)
+        return distance * float(tf.distribute.get_strategy().num_replicas_in_sync)
+    return distance / (mean_over_replicas(tf.reduce_sum(weight * tf.square(x))) + epsilon)

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from tf_e2egrec.losses.global_batch import mean_over_replicas
+
 
 def hidden_fields(rows: tf.Tensor, fields: int, rate: float, seed: tf.Tensor) -> tf.Tensor:
     """Which fields of which rows are hidden: a hash of the seed, the same whenever it is asked again.
@@ -72,7 +74,8 @@ def masked_feature_loss(
       epsilon: keeps the division finite.
 
     Returns:
-      float32 scalar; fields that are hidden nowhere do not count, and it is 0 where none is hidden anywhere.
+      float32 scalar; fields that are hidden nowhere do not count, and it is 0 where none is hidden anywhere. Under
+      `tf.distribute`, its mean over replicas is the loss of the global batch.
 
     Raises:
       ValueError: widths that do not sum to w.
@@ -95,5 +98,7 @@ def masked_feature_loss(
         for value in (target - tf.cast(reconstruction, tf.float32), target)
     ]
     error, scale = (tf.stack([tf.reduce_sum(f) for f in tf.split(c, list(widths))]) for c in columns)
+    scale = mean_over_replicas(scale)
     counted = tf.cast(tf.reduce_any(hidden, axis=0), tf.float32)
+    counted = tf.cast(mean_over_replicas(counted) > 0, tf.float32)
     return tf.math.divide_no_nan(tf.reduce_sum(counted * error / (scale + epsilon)), tf.reduce_sum(counted))

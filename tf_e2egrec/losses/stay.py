@@ -1,11 +1,13 @@
 """Stay-duration losses and their inverse transforms to seconds.
 
-Each loss is a mean over the rows that have a label; rows without one (NaN) are masked, never imputed.
+Each loss is a mean over the rows that have a label; rows without one (NaN) are masked, never imputed. Under
+`tf.distribute`, its mean over replicas is the mean over the labelled rows of the global batch.
 """
 
 import tensorflow as tf
 
 from tf_e2egrec.losses.duration_quantiles import DurationQuantiles, quantile_of, seconds_at
+from tf_e2egrec.losses.global_batch import mean_over_replicas
 
 
 def huber_log1p_loss(stay_seconds: tf.Tensor, output: tf.Tensor, delta: float = 1.0) -> tf.Tensor:
@@ -138,4 +140,4 @@ def _labelled(stay_seconds: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 def _mean(values: tf.Tensor, present: tf.Tensor) -> tf.Tensor:
     weight = tf.cast(present, tf.float32)
-    return tf.math.divide_no_nan(tf.reduce_sum(weight * values), tf.reduce_sum(weight))
+    return tf.math.divide_no_nan(tf.reduce_sum(weight * values), mean_over_replicas(tf.reduce_sum(weight)))

@@ -17,6 +17,7 @@ from tf_e2egrec.layers import (
     Tower,
 )
 from tf_e2egrec.layers.light_gcn_conv import aggregate
+from tf_e2egrec.losses.global_batch import first_of_each
 from tf_e2egrec.losses.reward import reward_loss
 from tf_e2egrec.models.empty_graph import empty_batch_graph
 from tf_e2egrec.models.entity_encoder import EntityEncoder
@@ -49,6 +50,12 @@ class E2EGRec(MultiTaskModel):
 
     Returns:
       `reward`: float32 [B], probability of the reward; `stay_seconds`: float32 [B], 0 without a stay tower.
+
+    Example:
+      >>> inputs = ModelInputs(item_vocabulary=1000, user_vocabulary=100)
+      >>> model = E2EGRec(inputs, ModelSpec(dim=8, heads=2), variant_named("R5"))
+      >>> model.balancer.tasks
+      ('ssl', 'ltr')
     """
 
     def __init__(
@@ -244,7 +251,7 @@ class E2EGRec(MultiTaskModel):
             items = self.graph_item_encoder(graph.node_sets["item"].get_features_dict())
         if self.graph_user_encoder is not None:
             users = self.graph_user_encoder(graph.node_sets["user"].get_features_dict())
-        states = self.encode_seeds(graph, self.gnn_input(items), propagate)
+        states = self.encode_seeds(graph, items, propagate)
         user_x = self.gnn_user_input(users)
         if self.graph_item_encoder is not None:
             states = SeedStates(*map(tf.stop_gradient, states))
@@ -253,29 +260,44 @@ class E2EGRec(MultiTaskModel):
     def encode_seeds(
         self,
         graph: tfgnn.GraphTensor,
-        item_states: tf.Tensor,
+        items: tf.Tensor,
         propagate: bool = True,
-        seed_states: tf.Tensor | None = None,
+        seed_items: tf.Tensor | None = None,
     ) -> SeedStates:
         """X and Z of the seeds.
 
         Args:
           graph: the batch graph.
-          item_states: [U, dim], X of the distinct items.
+          items: [U, width], the encoded distinct items, which `gnn_input` makes X of.
           propagate: whether neighbours are seen; Z is X where they are not.
-          seed_states: [S, dim], X of the seeds where it is not that of their items.
+          seed_items: [S, width], the seeds where they are not as their items.
         """
-        x = tf.gather(item_states, graph.node_sets["seed"]["item"]) if seed_states is None else seed_states
+        if seed_items is None:
+            seed_items = tf.gather(items, graph.node_sets["seed"]["item"])
+        item_x, x = self.gnn_input(items), self.gnn_input(seed_items)
         swing = graph.edge_sets["swing"]
         has_neighbours = (
             tf.math.unsorted_segment_sum(swing["propagation_weight"], swing.adjacency.target, tf.shape(x)[0])
             > 0
         )
         if not propagate:
-            return SeedStates(x=x, z=x, item_x=item_states, has_neighbours=has_neighbours)
-        states = {"item": {tfgnn.HIDDEN_STATE: item_states}, "seed": {tfgnn.HIDDEN_STATE: x}}
+            return SeedStates(x=x, z=x, item_x=item_x, has_neighbours=has_neighbours)
+        senders, receivers = (items, seed_items) if self._propagates_first else (item_x, x)
+        states = {"item": {tfgnn.HIDDEN_STATE: senders}, "seed": {tfgnn.HIDDEN_STATE: receivers}}
         z = self.convolution(graph.replace_features(node_sets=states), edge_set_name="swing")
-        return SeedStates(x=x, z=z, item_x=item_states, has_neighbours=has_neighbours)
+        if self._propagates_first:
+            z = self.gnn_input(z)
+        return SeedStates(x=x, z=z, item_x=item_x, has_neighbours=has_neighbours)
+
+    @property
+    def _propagates_first(self) -> bool:
+        """Whether Z is made as (A E) W rather than A (E W): the same by linearity, at another cost.
+
+        In the first form a gradient at W needs no transposed propagation, which saves GradNorm one of three; each
+        of the other two works on E's columns in place of X's.
+        """
+        is_linear = isinstance(self.convolution, LightGCNConv)
+        return is_linear and 2 * self.item_encoder.output_dim <= 3 * self.gnn_input.units
 
     def _ranker_parts(self, graph: tfgnn.GraphTensor, items: tf.Tensor, users: tf.Tensor) -> list[tf.Tensor]:
         """[F_shared, F_LTR], each [B, dim]: all that a ranker without a graph would use, recent items
@@ -318,7 +340,8 @@ class E2EGRec(MultiTaskModel):
             ltr += self.stay_weight * stay
         if not self.variant.ssl or states is None:
             return {"ltr": ltr}
-        mask = states.has_neighbours & first_of_each(inputs.node_sets["seed"]["item"])
+        ids = tf.gather(inputs.node_sets["item"]["#id"], inputs.node_sets["seed"]["item"])
+        mask = states.has_neighbours & first_of_each(ids)
         return {"ssl": self.self_supervision.loss(self, inputs, states, mask), "ltr": ltr}
 
     def get_config(self) -> dict[str, Any]:
@@ -349,11 +372,3 @@ def mean_by_target(values: tf.Tensor, source: tf.Tensor, target: tf.Tensor, coun
 
 def _linear(dim: int, name: str) -> tf.keras.layers.Dense:
     return tf.keras.layers.Dense(dim, use_bias=False, kernel_initializer=IdentityOnTop(), name=name)
-
-
-def first_of_each(rows: tf.Tensor) -> tf.Tensor:
-    """True at the first occurrence of each value; bool [n]."""
-    count = tf.shape(rows)[0]
-    values, position = tf.unique(rows)
-    first = tf.math.unsorted_segment_min(tf.range(count), position, tf.shape(values)[0])
-    return tf.gather(first, position) == tf.range(count)

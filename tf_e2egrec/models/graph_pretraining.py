@@ -7,10 +7,12 @@ import tensorflow_gnn as tfgnn
 
 from tf_e2egrec.losses.bpr import bpr_loss
 from tf_e2egrec.losses.gfae import gfae_loss
-from tf_e2egrec.models.e2egrec import E2EGRec, first_of_each
+from tf_e2egrec.losses.global_batch import first_of_each
+from tf_e2egrec.models.e2egrec import E2EGRec
 from tf_e2egrec.models.entity_encoder import EntityEncoder
 from tf_e2egrec.models.graph_features import SeedStates, propagate_to_users
 from tf_e2egrec.subgraphs.graph_schema import READOUT
+from tf_e2egrec.training.effective_rank import effective_rank
 from tf_e2egrec.training.multi_task_model import MultiTaskModel
 
 
@@ -48,14 +50,14 @@ class GraphPretraining(MultiTaskModel):
         del training
         network = self._network()
         items = self.item_encoder(inputs.node_sets["item"].get_features_dict())
-        return network.encode_seeds(inputs, network.gnn_input(items))
+        return network.encode_seeds(inputs, items)
 
     def task_losses(
         self, inputs: tfgnn.GraphTensor, labels: Mapping[str, tf.Tensor], training: bool
     ) -> dict[str, tf.Tensor]:
         """The one loss."""
         states = self(inputs, training=training)
-        is_first = first_of_each(inputs.node_sets["seed"]["item"])
+        is_first = first_of_each(tf.gather(inputs.node_sets["item"]["#id"], inputs.node_sets["seed"]["item"]))
         self.effective_rank.assign(effective_rank(tf.boolean_mask(states.x, is_first)))
         if self.user_encoder is None:
             return {"gfae": gfae_loss(states.x, states.z, states.has_neighbours & is_first, "relative")}
@@ -71,13 +73,3 @@ class GraphPretraining(MultiTaskModel):
             positive=labels["reward"] > 0,
         )
         return {"bpr": loss}
-
-
-def effective_rank(x: tf.Tensor) -> tf.Tensor:
-    """exp(entropy of the singular values over their sum) of [n, d] rows; a float32 scalar from 1 to min(n, d), 0 without rows."""
-    x = tf.cast(x, tf.float32)
-    squares = tf.linalg.eigvalsh(tf.matmul(x, x, transpose_a=True))
-    share = tf.sqrt(tf.maximum(squares, 0.0))
-    share = tf.math.divide_no_nan(share, tf.reduce_sum(share))
-    entropy = -tf.reduce_sum(tf.math.xlogy(share, share))
-    return tf.where(tf.reduce_sum(share) > 0, tf.exp(entropy), 0.0)

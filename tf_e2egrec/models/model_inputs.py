@@ -16,6 +16,10 @@ class ModelInputs(StrictModel):
         name.
       has_stay: whether there is a stay tower.
       maximum_stay: seconds; predictions are cut to it.
+
+    Example:
+      >>> ModelInputs(item_vocabulary=1000, user_vocabulary=100).has_stay
+      True
     """
 
     item_features: list[FeatureSpec] = []

@@ -9,7 +9,7 @@ from tf_e2egrec.models.e2egrec import E2EGRec
 
 # Attributes of `E2EGRec` by part; a variant may lack some.
 _PARTS = {
-    "ranker": ("ranker_item", "ranker_user", "shared_tower", "ranking_features"),
+    "ranker": ("ranker_item", "ranker_user", "ranker_context", "shared_tower", "ranking_features"),
     "gnn": (
         "gnn_input",
         "gnn_user_input",
@@ -30,6 +30,12 @@ def parameter_counts(network: E2EGRec) -> dict[str, int]:
       `embeddings` (of ids and categorical features; a cascade has them twice), `ranker`, `gnn`, `fusion`, `towers`, `total`,
       and `frozen`: how many of the total the ranking loss does not reach. Vocabularies, moments and the state of GradNorm do not
       count.
+
+    Example:
+      >>> inputs = ModelInputs(item_vocabulary=9, user_vocabulary=4)
+      >>> counts = parameter_counts(E2EGRec(inputs, ModelSpec(dim=8, heads=2), variant_named("R5")))
+      >>> counts["embeddings"], counts["frozen"]  # (9 + 1 + 4 + 1) * 8
+      (120, 0)
     """
     counted: dict[str, list[tf.Variable]] = {
         "embeddings": [

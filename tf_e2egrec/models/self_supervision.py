@@ -65,14 +65,13 @@ class SelfSupervision(tf.keras.layers.Layer):
         features = graph.node_sets["item"].get_features_dict()
         items = tf.stop_gradient(network.item_encoder(features))
         raw = tf.gather(items, graph.node_sets["seed"]["item"])
-        item_x = network.gnn_input(items)
         if self.variant == "raw_sg":
-            return gfae_loss(raw, network.encode_seeds(graph, item_x).z, mask, "raw_sg")
+            return gfae_loss(raw, network.encode_seeds(graph, items).z, mask, "raw_sg")
         seed = _seed_of(graph, network)
         hidden = hidden_fields(tf.shape(raw)[0], len(self.widths), self.mask_rate, seed)
         hidden &= mask[:, tf.newaxis]
         shown = tf.where(by_column(hidden, self.widths), tf.cast(self.token, raw.dtype), raw)
-        z = network.encode_seeds(graph, item_x, seed_states=network.gnn_input(shown)).z
+        z = network.encode_seeds(graph, items, seed_items=shown).z
         return masked_feature_loss(raw, self.decoder(z), hidden, self.widths)
 
     def get_config(self) -> dict[str, Any]:

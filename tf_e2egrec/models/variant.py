@@ -78,6 +78,10 @@ def variant_named(name: str) -> Variant:
 
     Raises:
       E2EGRecError: there is none of that name.
+
+    Example:
+      >>> variant_named("R3").meaning
+      'end to end without the self-supervised loss'
     """
     if name not in VARIANTS:
         raise E2EGRecError(f"there is no model `{name}`; choose from {', '.join(VARIANTS)}")

@@ -2,6 +2,7 @@
 
 from tf_e2egrec.training.checkpoints import Checkpoints
 from tf_e2egrec.training.diagnostics import Diagnostics
+from tf_e2egrec.training.effective_rank import effective_rank
 from tf_e2egrec.training.epoch_dataset import epoch_dataset
 from tf_e2egrec.training.grad_norm import GradNorm
 from tf_e2egrec.training.multi_output_model import MultiOutputModel
@@ -17,6 +18,7 @@ __all__ = [
     "MultiTaskModel",
     "RowSparseAdam",
     "TaskBalancer",
+    "effective_rank",
     "epoch_dataset",
     "grad_norm_gradient",
 ]

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_e2egrec.keras_version import require_keras_2
+from tf_e2egrec.training.effective_rank import effective_rank
 from tf_e2egrec.training.multi_task_model import MultiTaskModel
 
 require_keras_2()
@@ -154,7 +155,7 @@ def _scalars(found: Mapping[str, np.ndarray], parts: tuple[str, ...]) -> dict[st
         if name in found:
             states = found[name].astype(np.float64)
             deviation = states.std(axis=0)
-            scalars[f"effective_rank/{name}"] = _effective_rank(states)
+            scalars[f"effective_rank/{name}"] = float(effective_rank(states))
             scalars[f"norm/{name}"] = float(np.linalg.norm(states, axis=1).mean())
             scalars[f"deviation_mean/{name}"] = float(deviation.mean())
             scalars[f"deviation_minimum/{name}"] = float(deviation.min())
@@ -165,15 +166,6 @@ def _scalars(found: Mapping[str, np.ndarray], parts: tuple[str, ...]) -> dict[st
             f"attention/{part}_to_{other}": float(weight) for other, weight in zip(parts, row, strict=False)
         }
     return scalars
-
-
-def _effective_rank(states: np.ndarray) -> float:
-    """exp(entropy of the singular values as shares) of [n, d] (Roy & Vetterli 2007); 0 for a zero matrix."""
-    values = np.linalg.svd(states, compute_uv=False)
-    if values.sum() == 0 or not np.isfinite(values).all():
-        return 0.0
-    shares = values[values > 0] / values.sum()
-    return float(np.exp(-(shares * np.log(shares)).sum()))
 
 
 def _evenly_spaced_rows(table: tf.Variable) -> tf.Tensor:

@@ -25,6 +25,13 @@ class RowSparseAdam(tf.keras.optimizers.Optimizer):
       beta_1, beta_2, epsilon: as in Adam.
       row_decay: decoupled weight decay (arXiv 1711.05101) of the rows of the batch: each is first multiplied by
         1 - learning_rate * row_decay. Rare ids are decayed rarely, so that it acts like a prior on all of them.
+
+    Example: row 2 occurs twice, row 0 never.
+      >>> table = tf.Variable(tf.zeros((3, 2)))
+      >>> gradient = tf.IndexedSlices(tf.ones((3, 2)), tf.constant([1, 2, 2]), tf.constant([3, 2]))
+      >>> _ = RowSparseAdam(0.5).apply_gradients([(gradient, table)])
+      >>> table.numpy().round(4).tolist()
+      [[0.0, 0.0], [-0.5, -0.5], [-0.5, -0.5]]
     """
 
     def __init__(

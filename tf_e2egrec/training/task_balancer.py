@@ -31,6 +31,13 @@ class TaskBalancer(tf.keras.layers.Layer):
       initial_losses: float32 [T], L(0): the mean over the warm-up steps.
       statistics: float32 [3, T], the last g, r and L / L(0), for logging.
       freeze_at: int64, the step after which w stands still; -1: never.
+
+    Example: the task with the smaller gradient gains weight.
+      >>> balancer = TaskBalancer(["click", "stay"])
+      >>> _ = balancer.learning_rate.assign(0.1)
+      >>> balancer.update(losses=tf.constant([1.0, 1.0]), gradient_norms=tf.constant([0.1, 4.0]))
+      >>> [round(weight, 2) for weight in balancer.task_weights.numpy().tolist()]
+      [1.1, 0.9]
     """
 
     def __init__(self, tasks: Sequence[str], **kwargs: Any) -> None:
@@ -147,6 +154,10 @@ def grad_norm_gradient(
 
     Returns:
       float32 [T].
+
+    Example:
+      >>> grad_norm_gradient(tf.ones(2), tf.constant([1.0, 3.0]), tf.ones(2), 1.0).numpy().tolist()
+      [-1.0, 3.0]
     """
     scaled = weights * gradient_norms
     shares = tf.convert_to_tensor(priors, tf.float32) * tf.ones_like(scaled)

@@ -23,6 +23,11 @@ def load_description(path: str | Path, data_root: str | Path | None = None) -> D
     Raises:
       E2EGRecError: the file is missing, is not YAML, or a key or value is wrong; the message names key, value
         and choices.
+
+    Example:
+      >>> load_description("no-such.yaml")
+      Traceback (most recent call last):
+      tf_e2egrec.errors.E2EGRecError: the description file no-such.yaml does not exist; check the path
     """
     path = Path(path)
     try:

@@ -10,6 +10,10 @@ from tf_e2egrec.dataset.description.strict_model import StrictModel
 class ModelSpec(StrictModel):
     """Architecture and losses; the defaults are those of the specification.
 
+    Example:
+      >>> ModelSpec(dim=32).fusion
+      'gate+attention'
+
     Attributes:
       dim: width of X, Z and the fusion tokens.
       encoder: `lightgcn`, or `graphsage` (the mean aggregator, linear because it is the last layer) for the ablation.

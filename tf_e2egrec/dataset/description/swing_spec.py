@@ -12,6 +12,10 @@ _PRESETS = {"pai": (5.0, 1.0, 0.3), "paper": (0.0, 1.0, 0.5), "seed": (0.0, 1.0,
 class SwingSpec(StrictModel):
     """Swing (arXiv 2010.05525) with presets and caps.
 
+    Example:
+      >>> SwingSpec(preset="paper", top=50).top
+      50
+
     Attributes:
       preset: `pai` (alpha1=5, alpha2=1, beta=0.3), `paper` (0, 1, 0.5) or `seed` (beta=0, alpha2=1).
       alpha1, alpha2, beta: override the preset's values.

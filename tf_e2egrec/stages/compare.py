@@ -1,0 +1,161 @@
+"""The comparison itself: which runs are missing, and the report once none is."""
+
+import os
+import platform
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import tensorflow as tf
+
+import tf_e2egrec
+from tf_e2egrec.dataset.artefact import read_manifest
+from tf_e2egrec.dataset.description import DatasetDescription
+from tf_e2egrec.dataset.time_axis import day_names
+from tf_e2egrec.errors import E2EGRecError
+from tf_e2egrec.evaluation.comparison import build_comparison, steps_of
+from tf_e2egrec.evaluation.paired_differences import LabelledRows, Predictions
+from tf_e2egrec.models.variant import variant_named
+from tf_e2egrec.stages.compare_directory import CompareDirectory
+from tf_e2egrec.stages.compare_plan import edges_of
+from tf_e2egrec.stages.compare_processes import PlannedRun
+from tf_e2egrec.stages.compare_run import PREDICTIONS_FILE, is_finished, predictions_fingerprint, read_costs
+
+_LABELS = ("time", "user", "item", "reward", "stay")
+_GAUC_WEIGHTING = "by impressions; groups are (user, day); groups of one class are left out"
+
+
+def planned_runs(description: DatasetDescription, models: Sequence[str], seeds: int) -> list[PlannedRun]:
+    """Every model of every seed; all models of a seed before the next one, so that half a comparison is one, too."""
+    return [
+        PlannedRun(model, seed, edges_of(model, description)) for seed in range(seeds) for model in models
+    ]
+
+
+def missing_runs(directory: CompareDirectory, runs: Sequence[PlannedRun]) -> list[PlannedRun]:
+    """The runs whose predictions are not there, or were made from something else.
+
+    Raises:
+      E2EGRecError: the validation or the test split of a graph's subgraphs is empty.
+    """
+    missing = []
+    for edges in dict.fromkeys(run.edges for run in runs):
+        run_directory = directory.run(edges)
+        described = run_directory.description()
+        subgraphs = read_manifest(run_directory.subgraphs, "subgraphs", "e2egrec compare")
+        for split in ("valid", "test"):
+            if not subgraphs.details["files"][split]:
+                raise E2EGRecError(
+                    f"{run_directory.subgraphs / split} holds no impressions: a comparison needs them; change `split` in the "
+                    "description"
+                )
+        for run in runs:
+            if run.edges == edges:
+                expected = predictions_fingerprint(described, run.model, run.seed, subgraphs)
+                if not is_finished(directory.predictions(run.model, run.seed), expected):
+                    missing.append(run)
+    return [run for run in runs if run in missing]
+
+
+def forget(directory: CompareDirectory, runs: Sequence[PlannedRun]) -> None:
+    """Remove what these runs made, so that they are made again."""
+    for run in runs:
+        for made in (
+            directory.predictions(run.model, run.seed),
+            directory.run(run.edges).model(run.model, run.seed),
+        ):
+            shutil.rmtree(made, ignore_errors=True)
+
+
+def report_steps(rows: LabelledRows, predicted: Mapping[str, Mapping[int, Predictions]], draws: int) -> int:
+    """How often `comparison_report` says that it advanced."""
+    return steps_of(rows, predicted, draws)
+
+
+def read_predictions(
+    directory: CompareDirectory, description: DatasetDescription, runs: Sequence[PlannedRun]
+) -> tuple[LabelledRows, dict[str, dict[int, Predictions]]]:
+    """The labels that all runs share, and what each predicts.
+
+    Raises:
+      E2EGRecError: two runs met other rows.
+    """
+    first: dict[str, np.ndarray] = {}
+    predicted: dict[str, dict[int, Predictions]] = {}
+    for run in runs:
+        path = directory.predictions(run.model, run.seed) / PREDICTIONS_FILE
+        table = pq.read_table(path)
+        rows = {name: table.column(name).to_numpy() for name in table.column_names}
+        first = first or rows
+        for name in _LABELS:
+            if not np.array_equal(rows[name], first[name], equal_nan=name == "stay"):
+                raise E2EGRecError(
+                    f"{path} holds other test rows than the predictions of {runs[0].model} seed {runs[0].seed} (`{name}` differs); "
+                    "remove both and run `e2egrec compare` again"
+                )
+        stay = rows["predicted_stay"] if description.has_stay else None
+        predicted.setdefault(run.model, {})[run.seed] = Predictions(rows["predicted_reward"], stay)
+    labels = LabelledRows(
+        reward=first["reward"],
+        user=first["user"],
+        day=day_names(first["time"], description.time_is_rank),
+        stay=first["stay"] if description.has_stay else None,
+    )
+    return labels, predicted
+
+
+def comparison_report(
+    directory: CompareDirectory,
+    description: DatasetDescription,
+    runs: Sequence[PlannedRun],
+    rows: LabelledRows,
+    predicted: Mapping[str, Mapping[int, Predictions]],
+    leak_checks: Sequence[Mapping[str, Any]],
+    *,
+    draws: int,
+    jobs: int,
+    advance: Callable[[], object],
+) -> dict[str, Any]:
+    """The report of finished runs (see `build_comparison`).
+
+    Args:
+      directory: of the comparison.
+      description: as the user gave it.
+      runs: all of them.
+      rows, predicted: what `read_predictions` returned.
+      leak_checks: what `check_leaks` returned, of every graph.
+      draws: of the bootstrap.
+      jobs: runs that were made side by side, for the note on costs.
+      advance: called `report_steps` times.
+    """
+    costs: dict[str, dict[int, Any]] = {}
+    for run in runs:
+        costs.setdefault(run.model, {})[run.seed] = read_costs(
+            directory, directory.run(run.edges), run.model, run.seed
+        )
+    meanings = [f"{model}: {variant_named(model).meaning}" for model in predicted]
+    context = {
+        "dataset": description.name,
+        "regime": description.graph.regime,
+        "protocol": description.evaluation.protocol,
+        "split": "test",
+        "models": meanings,
+        "gauc": _GAUC_WEIGHTING,
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores{_accelerators()}",
+        "jobs": jobs,
+        "version": tf_e2egrec.__version__,
+        "tensorflow": tf.__version__,
+        "numpy": np.__version__,
+    }
+    return build_comparison(rows, predicted, context, costs, leak_checks, draws, advance)
+
+
+def _accelerators() -> str:
+    """`, NVIDIA ...`; nothing without a GPU. The devices are named, not opened."""
+    names = [
+        tf.config.experimental.get_device_details(one).get("device_name", one.name)
+        for one in tf.config.list_physical_devices("GPU")
+    ]
+    return "".join(f", {name}" for name in names)

@@ -1,0 +1,211 @@
+"""One run of a comparison: a model of one seed is trained, predicts the test split, and its cost is measured.
+
+    python -m tf_e2egrec.stages.compare_run DIR EDGES MODEL SEED
+
+`e2egrec compare` starts each run as a process of its own, so that memory is returned and no run sees the state of another.
+"""
+
+import argparse
+import json
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import tensorflow as tf
+
+from tf_e2egrec.dataset.artefact import (
+    Manifest,
+    StaleArtefactError,
+    fingerprint_of,
+    publish,
+    read_manifest,
+    require_match,
+    write_manifest,
+)
+from tf_e2egrec.dataset.description import DatasetDescription
+from tf_e2egrec.dataset.node_table import NodeTable
+from tf_e2egrec.errors import E2EGRecError
+from tf_e2egrec.evaluation.report import write_whole
+from tf_e2egrec.models import E2EGRec
+from tf_e2egrec.stages.compare_directory import CompareDirectory
+from tf_e2egrec.stages.predict import predict_test
+from tf_e2egrec.stages.run_directory import RunDirectory
+from tf_e2egrec.stages.train import (
+    balancing_callbacks,
+    load_model,
+    read_subgraphs_manifest,
+    train_fingerprint,
+    train_model,
+)
+from tf_e2egrec.subgraphs.feature_table import FeatureTable
+from tf_e2egrec.subgraphs.impression_source import impressions
+
+STAGE = "compare"
+PREDICTIONS_FILE = "predictions.parquet"
+_WARM_UP_STEPS, _TIMED_STEPS = 5, 30
+_MIB = 1 << 20
+
+
+def predictions_fingerprint(
+    description: DatasetDescription, model: str, seed: int, subgraphs: Manifest
+) -> str:
+    """The fingerprint that the predictions of a model trained on these subgraphs have."""
+    trained = train_fingerprint(description, model, seed, subgraphs)
+    return fingerprint_of(STAGE, trained, description.evaluation.model_dump(mode="json"))
+
+
+def is_finished(directory: Path, fingerprint: str) -> bool:
+    """Whether a directory holds the predictions of this fingerprint."""
+    try:
+        require_match(
+            read_manifest(directory, STAGE, "e2egrec compare"), fingerprint, directory, "e2egrec compare"
+        )
+    except StaleArtefactError:
+        return False
+    return True
+
+
+def run_one(directory: CompareDirectory, run: RunDirectory, model: str, seed: int) -> Manifest:
+    """Train a model, unless it is there, and publish its predictions.
+
+    Args:
+      directory: of the comparison.
+      run: of the graph that the model needs, with its subgraphs.
+      model: name of a variant.
+      seed: of weights and shuffling.
+
+    Returns:
+      The manifest of the predictions; `details`: `seconds_per_step`.
+    """
+    description = run.description()
+    subgraphs = read_subgraphs_manifest(run, description)
+    target = run.model(model, seed)
+    trained = _trained(target, train_fingerprint(description, model, seed, subgraphs))
+    if trained is None:
+        trained = train_model(run, description, subgraphs, model, seed)
+        _write_costs(directory.costs(model, seed), trained)
+    network = load_model(target)
+    rows = predict_test(network, run, description, subgraphs)
+    with publish(directory.predictions(model, seed)) as staging:
+        pq.write_table(pa.table(rows), staging / PREDICTIONS_FILE)
+        manifest = Manifest(
+            stage=STAGE,
+            configuration={"model": model, "seed": seed, "edges": description.graph.edges},
+            fingerprint=predictions_fingerprint(description, model, seed, subgraphs),
+            inputs=subgraphs.inputs,
+            upstream=trained.fingerprint,
+            newest_edge_time=subgraphs.newest_edge_time,
+            counters={"rows": len(rows["reward"])},
+            details={"seconds_per_step": seconds_per_step(network, run, description)},
+        )
+        write_manifest(staging, manifest)
+    return manifest
+
+
+def read_costs(directory: CompareDirectory, run: RunDirectory, model: str, seed: int) -> dict[str, Any]:
+    """Parameters, seconds and memory of one finished run; None where nobody measured them."""
+    trained = read_manifest(run.model(model, seed), "train", f"e2egrec compare --models {model}")
+    path = directory.costs(model, seed)
+    measured = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    if measured.get("fingerprint") != trained.fingerprint:
+        measured = {}
+    predicted = read_manifest(directory.predictions(model, seed), STAGE, "e2egrec compare")
+    return {
+        "parameters": trained.details["parameters"]["total"],
+        "frozen": trained.details["parameters"]["frozen"],
+        "seconds_per_step": predicted.details["seconds_per_step"],
+        "training_seconds": measured.get("training_seconds"),
+        "peak_memory_mib": measured.get("peak_memory_mib"),
+        "peak_gpu_memory_mib": measured.get("peak_gpu_memory_mib"),
+    }
+
+
+def seconds_per_step(network: E2EGRec, run: RunDirectory, description: DatasetDescription) -> float:
+    """Median wall time of a training step, input included. The network goes on training: nobody may use it afterwards."""
+    items = NodeTable.read_parquet(run.subgraphs / "nodes" / "item.parquet")
+    users = NodeTable.read_parquet(run.subgraphs / "nodes" / "user.parquet")
+    tables = FeatureTable(items, description.item_features), FeatureTable(users, description.user_features)
+    batches = impressions(run.subgraphs, "train", description, *tables, seed=0)
+    timer = _StepTimer()
+    callbacks = [*balancing_callbacks(description, network.variant), timer]
+    network.fit(batches.take(_WARM_UP_STEPS + _TIMED_STEPS), epochs=1, verbose=0, callbacks=callbacks)
+    steps = [after - before for before, after in zip(timer.ends[:-1], timer.ends[1:], strict=True)]
+    timed = steps[_WARM_UP_STEPS:] or steps
+    return statistics.median(timed) if timed else float("nan")
+
+
+class _StepTimer(tf.keras.callbacks.Callback):
+    """Notes when each step ended; a step lasts from the end of the one before."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ends: list[float] = []
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Note the time."""
+        self.ends.append(time.perf_counter())
+
+
+def _trained(directory: Path, fingerprint: str) -> Manifest | None:
+    try:
+        manifest = read_manifest(directory, "train", "e2egrec compare")
+    except StaleArtefactError:
+        return None
+    return manifest if manifest.fingerprint == fingerprint else None
+
+
+def _write_costs(path: Path, trained: Manifest) -> None:
+    """Keep what this process needed up to here; a training that was interrupted counts from where it went on."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    measured = {
+        "fingerprint": trained.fingerprint,
+        "training_seconds": trained.details["seconds"],
+        "peak_memory_mib": peak_memory() / _MIB,
+        "peak_gpu_memory_mib": _peak_gpu_memory(),
+    }
+    write_whole(path, json.dumps(measured, indent=2) + "\n")
+
+
+def peak_memory() -> int:
+    """The most memory that this process has held, in bytes."""
+    status = Path("/proc/self/status")  # getrusage counts what the parent held when it forked
+    if status.exists():
+        for line in status.read_text(encoding="ascii", errors="replace").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _peak_gpu_memory() -> float | None:
+    devices = tf.config.list_logical_devices("GPU")
+    if not devices:
+        return None
+    return float(max(tf.config.experimental.get_memory_info(one.name)["peak"] for one in devices)) / _MIB
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one model; the exit code is 2 after a mistake that one sentence explains."""
+    parser = argparse.ArgumentParser(prog="python -m tf_e2egrec.stages.compare_run")
+    parser.add_argument("directory", type=Path)
+    parser.add_argument("edges")
+    parser.add_argument("model")
+    parser.add_argument("seed", type=int)
+    arguments = parser.parse_args(argv)
+    directory = CompareDirectory(arguments.directory)
+    try:
+        run_one(directory, directory.run(arguments.edges), arguments.model, arguments.seed)
+    except E2EGRecError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -15,6 +15,7 @@ from tf_e2egrec.dataset.description.split_spec import SplitSpec
 from tf_e2egrec.dataset.description.strict_model import StrictModel
 from tf_e2egrec.dataset.description.training_spec import TrainingSpec
 from tf_e2egrec.dataset.ids import MAX_DOMAINS
+from tf_e2egrec.dataset.time_axis import parse_duration
 
 _RESERVED = {"reward", "stay", "content_duration", "time", "impression_id", "user_id", "item_id"}
 
@@ -154,6 +155,9 @@ class DatasetDescription(StrictModel):
             raise ValueError(
                 "`graph.snapshots.refresh: once` needs `split.by: time`, or logs with `time.unit: rank`"
             )
+        every = self.evaluation.update_every
+        if every is not None:  # nobody should learn of a mistake here after the training
+            parse_duration(every, "evaluation.update_every", all(ranks))
         return self
 
     @property

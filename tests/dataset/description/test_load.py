@@ -134,7 +134,7 @@ def test_a_mistake_gives_one_sentence_that_names_it(path, value, named):
 
 
 def test_how_often_to_learn_is_read_before_anything_is_trained():
-    with pytest.raises(E2EGRecError, match="`evaluation.update_every` must be a duration such as"):
+    with pytest.raises(E2EGRecError, match=r"`evaluation\.update_every` must be a duration such as"):
         parse_description(_changed("evaluation.update_every", "soon"), "test")
     every = parse_description(_changed("evaluation.update_every", "1h"), "test").evaluation.update_every
     assert every == "1h"

@@ -112,30 +112,9 @@ def test_text_ids_reach_a_served_prediction(data, tmp_path):
         assert (
             len(json.loads(succeed(*request, "--user", "17").out)["reward"]) == 5
         )  # a text that looks like a number
-        refuse(
-            "predict",
-            "--target",
-            server.target,
-            "--user",
-            "u1",
-            "--candidates",
-            "v-1",
-            "--context",
-            '{"surface": 3}',
-            says=("surface: the model takes string, got 3",),
-        )
-        refuse(
-            "predict",
-            "--target",
-            server.target,
-            "--user",
-            "u1",
-            "--candidates",
-            "v-1",
-            "--context",
-            '{"place": 3}',
-            says=("has no context feature place", "it has position, surface"),
-        )
+        asked = ["predict", "--target", server.target, "--user", "u1", "--candidates", "v-1", "--context"]
+        refuse(*asked, '{"surface": 3}', says=("surface: the model takes string, got 3",))
+        refuse(*asked, '{"place": 3}', says=("has no context feature place", "it has position, surface"))
 
 
 def only_clicks(data, folder, **ranker):

@@ -143,15 +143,15 @@ def _report(
     """Write and print the report."""
     from rich.progress import Progress
 
-    from tf_e2egrec.evaluation.comparison import write_comparison
+    from tf_e2egrec.evaluation.comparison import steps_of, write_comparison
     from tf_e2egrec.evaluation.comparison_tables import render_comparison
-    from tf_e2egrec.stages.compare import comparison_report, planned_runs, read_predictions, report_steps
+    from tf_e2egrec.stages.compare import comparison_report, planned_runs, read_predictions
 
     announce("report", str(directory.root / "predictions"), str(directory.root / "report.json"))
     runs = planned_runs(description, names, seeds)
     rows, predicted = read_predictions(directory, description, runs)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("report", total=report_steps(rows, predicted, draws))
+        task = progress.add_task("report", total=steps_of(rows, predicted, draws))
         made = comparison_report(
             directory,
             description,

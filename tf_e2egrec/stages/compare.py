@@ -15,7 +15,7 @@ from tf_e2egrec.dataset.artefact import read_manifest
 from tf_e2egrec.dataset.description import DatasetDescription
 from tf_e2egrec.dataset.time_axis import day_names
 from tf_e2egrec.errors import E2EGRecError
-from tf_e2egrec.evaluation.comparison import build_comparison, steps_of
+from tf_e2egrec.evaluation.comparison import build_comparison
 from tf_e2egrec.evaluation.paired_differences import LabelledRows, Predictions
 from tf_e2egrec.models.variant import variant_named
 from tf_e2egrec.stages.compare_directory import CompareDirectory
@@ -67,11 +67,6 @@ def forget(directory: CompareDirectory, runs: Sequence[PlannedRun]) -> None:
             directory.run(run.edges).model(run.model, run.seed),
         ):
             shutil.rmtree(made, ignore_errors=True)
-
-
-def report_steps(rows: LabelledRows, predicted: Mapping[str, Mapping[int, Predictions]], draws: int) -> int:
-    """How often `comparison_report` says that it advanced."""
-    return steps_of(rows, predicted, draws)
 
 
 def read_predictions(
@@ -128,7 +123,7 @@ def comparison_report(
       leak_checks: what `check_leaks` returned, of every graph.
       draws: of the bootstrap.
       jobs: runs that were made side by side, for the note on costs.
-      advance: called `report_steps` times.
+      advance: called `steps_of` times.
     """
     costs: dict[str, dict[int, Any]] = {}
     for run in runs:

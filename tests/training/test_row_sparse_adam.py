@@ -53,6 +53,17 @@ def test_rows_without_a_gradient_stay_as_they_are():
     assert (table.numpy()[[0, 2]] != 1.0).all()
 
 
+def test_no_operation_touches_a_whole_table():
+    """A pass over all rows (of weight decay, say) costs more than everything else where tables are large."""
+    table, optimizer = tf.Variable(tf.ones((4, 2))), RowSparseAdam(0.1, row_decay=0.1)
+    optimizer.build([table])
+    step = tf.function(lambda: optimizer.apply_gradients([(sparse_gradient(), table)]))
+    operations = step.get_concrete_function().graph.get_operations()
+    assert "ResourceScatterSub" in {one.type for one in operations}
+    whole = [one.name for one in operations if any(out.shape == table.shape for out in one.outputs)]
+    assert not whole
+
+
 def test_config():
     optimizer = tf.keras.optimizers.deserialize(tf.keras.optimizers.serialize(RowSparseAdam(0.2, beta_1=0.8)))
     assert optimizer.beta_1 == 0.8 and float(optimizer.learning_rate) == pytest.approx(0.2)

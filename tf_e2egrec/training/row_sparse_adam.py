@@ -45,6 +45,7 @@ class RowSparseAdam(tf.keras.optimizers.Optimizer):
         **kwargs: Any,
     ) -> None:
         kwargs.setdefault("jit_compile", False)
+        kwargs.setdefault("weight_decay", None)  # 0, the base class's default, is a dense pass over each table
         super().__init__(name=name, **kwargs)
         self._learning_rate = self._build_learning_rate(learning_rate)
         self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon

@@ -17,14 +17,14 @@ from tests.toy_data import serialize, toy_description, toy_model, toy_records, t
 from tests.training.toy_tasks import Chained, ToyEmbedding
 from tf_e2egrec.subgraphs.batch_graph import compact
 from tf_e2egrec.subgraphs.graph_schema import record_spec
-from tf_e2egrec.training import GradNorm, RowSparseAdam
+from tf_e2egrec.training import FusedAdam, GradNorm, RowSparseAdam
 
 STEPS, GLOBAL_BATCH = 4, 16
 
 
 def optimizers(kind):
     # Adam would blow up the rounding of a gradient that is zero (that of the attention's key bias).
-    dense = tf.keras.optimizers.SGD(0.1) if kind.startswith("R") else tf.keras.optimizers.Adam(1e-2)
+    dense = tf.keras.optimizers.SGD(0.1) if kind.startswith("R") else FusedAdam(1e-2)
     clipped = tf.keras.optimizers.Adagrad(0.5, clipnorm=0.01, jit_compile=False)
     return {
         "optimizer": dense,

@@ -9,7 +9,7 @@ import tensorflow_gnn as tfgnn
 from tf_e2egrec.dataset.description import DatasetDescription
 from tf_e2egrec.models.e2egrec import E2EGRec
 from tf_e2egrec.models.graph_pretraining import GraphPretraining
-from tf_e2egrec.training import RowSparseAdam
+from tf_e2egrec.training import FusedAdam, RowSparseAdam
 
 _COLLAPSED = 0.5  # of the effective rank at the start
 
@@ -79,7 +79,7 @@ def _compile(model: GraphPretraining, description: DatasetDescription) -> None:
     """With the ranker's optimisers."""
     spec = description.training
     model.compile(
-        optimizer=tf.keras.optimizers.Adam(spec.learning_rate, jit_compile=False),
+        optimizer=FusedAdam(spec.learning_rate, jit_compile=False),
         embedding_optimizer=RowSparseAdam(spec.embedding_learning_rate, row_decay=spec.embedding_decay),
     )
 

@@ -29,7 +29,7 @@ from tf_e2egrec.stages.training_progress import TrainingProgress
 from tf_e2egrec.subgraphs.feature_table import FeatureTable
 from tf_e2egrec.subgraphs.impression_source import impressions
 from tf_e2egrec.subgraphs.subgraph_dataset import record_files
-from tf_e2egrec.training import Checkpoints, Diagnostics, GradNorm, RowSparseAdam, epoch_dataset
+from tf_e2egrec.training import Checkpoints, Diagnostics, FusedAdam, GradNorm, RowSparseAdam, epoch_dataset
 
 MODEL_FILE = "model.keras"
 _CHECKPOINT_STEPS = 500
@@ -167,7 +167,7 @@ def compile_model(network: E2EGRec, description: DatasetDescription) -> None:
     """
     spec = description.training
     network.compile(
-        optimizer=tf.keras.optimizers.Adam(spec.learning_rate, jit_compile=False),
+        optimizer=FusedAdam(spec.learning_rate, jit_compile=False),
         embedding_optimizer=RowSparseAdam(spec.embedding_learning_rate, row_decay=spec.embedding_decay),
         task_weights={"ssl": spec.ssl_weight}
         if network.variant.ssl and network.variant.balance == "fixed"

@@ -4,6 +4,7 @@ from tf_e2egrec.training.checkpoints import Checkpoints
 from tf_e2egrec.training.diagnostics import Diagnostics
 from tf_e2egrec.training.effective_rank import effective_rank
 from tf_e2egrec.training.epoch_dataset import epoch_dataset
+from tf_e2egrec.training.fused_adam import FusedAdam
 from tf_e2egrec.training.grad_norm import GradNorm
 from tf_e2egrec.training.multi_output_model import MultiOutputModel
 from tf_e2egrec.training.multi_task_model import MultiTaskModel
@@ -13,6 +14,7 @@ from tf_e2egrec.training.task_balancer import TaskBalancer, grad_norm_gradient
 __all__ = [
     "Checkpoints",
     "Diagnostics",
+    "FusedAdam",
     "GradNorm",
     "MultiOutputModel",
     "MultiTaskModel",

@@ -45,7 +45,8 @@ class RowSparseAdam(tf.keras.optimizers.Optimizer):
         **kwargs: Any,
     ) -> None:
         kwargs.setdefault("jit_compile", False)
-        kwargs.setdefault("weight_decay", None)  # 0, the base class's default, is a dense pass over each table
+        # The base class says 0, and makes a dense pass over each table for it.
+        kwargs.setdefault("weight_decay", None)
         super().__init__(name=name, **kwargs)
         self._learning_rate = self._build_learning_rate(learning_rate)
         self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon

@@ -15,6 +15,9 @@ from tf_e2egrec.evaluation.comparison import (
 )
 from tf_e2egrec.evaluation.comparison_tables import render_comparison
 from tf_e2egrec.evaluation.paired_differences import LabelledRows, Predictions, paired_differences
+from tf_e2egrec.evaluation.row_facts import NO_FACTS, RowFacts
+from tf_e2egrec.evaluation.slices import slice_report
+from tf_e2egrec.evaluation.stay_baselines import stay_report
 
 CONTEXT = {"dataset": "toy", "regime": "cross-domain", "protocol": "rolling", "models": ["R0: a | b"]}
 COST = {
@@ -44,10 +47,17 @@ def rows_and_predictions(seeds=2, days=DAYS, models=("R0", "R1", "R5")):
     return rows, predicted
 
 
-def comparison(advance=lambda: None, **options):
+def some_facts(n=300):
+    rng = np.random.default_rng(1)
+    age = rng.integers(0, 48, n) * 3_600_000
+    slices = {"item_age": age, "fresh": age < 24 * 3_600_000, "neighbours": rng.choice([0, 7], n)}
+    return RowFacts(slices, {"mean of training": np.full(n, 1.5, "f4")}, "swing")
+
+
+def comparison(advance=lambda: None, facts=NO_FACTS, **options):
     rows, predicted = rows_and_predictions(**options)
     costs = {model: dict.fromkeys(seeds, COST) for model, seeds in predicted.items()}
-    return build_comparison(rows, predicted, CONTEXT, costs, CHECKS, draws=7, advance=advance)
+    return build_comparison(rows, predicted, CONTEXT, costs, CHECKS, draws=7, advance=advance, facts=facts)
 
 
 def text(report):
@@ -75,11 +85,62 @@ def test_the_report_holds_every_scope():
     assert report["costs"]["R0"] == {**COST, "peak_gpu_memory_mib": None}
 
 
+@pytest.mark.parametrize("facts", [NO_FACTS, some_facts()])
 @pytest.mark.parametrize("days", [DAYS, ("all",)])
-def test_progress_is_announced_and_kept(days):
+def test_progress_is_announced_and_kept(days, facts):
     done = []
-    comparison(advance=lambda: done.append(1), days=days)
-    assert len(done) == steps_of(*rows_and_predictions(days=days), draws=7)
+    comparison(advance=lambda: done.append(1), days=days, facts=facts)
+    assert len(done) == steps_of(*rows_and_predictions(days=days), draws=7, facts=facts)
+
+
+def test_facts_become_slices_and_stay_baselines():
+    rows, predicted = rows_and_predictions()
+    facts = some_facts()
+    report = comparison(facts=facts)
+    expected = slice_report(rows, predicted, facts.slices, "R5", 7)
+    assert json.dumps(report["slices"]) == json.dumps({"graph": "swing", "dimensions": expected})
+    assert report["stay_baselines"] == stay_report(rows, predicted, facts.baselines, 7)
+    without = comparison()
+    assert without["slices"] == without["stay_baselines"] == {}
+
+
+def test_the_terminal_shows_ages_and_the_markdown_every_slice(tmp_path):
+    report = comparison(facts=some_facts())
+    back = write_comparison(report, tmp_path)
+    markdown, shown = (tmp_path / "report.md").read_text(), text(report)
+    assert shown == text(back)
+    for said in (
+        "AUC by item age",
+        "paired differences of AUC by item age",
+        "stay duration of 300 labelled rows",
+    ):
+        assert said in shown, said
+        assert said in markdown, said
+    assert "by neighbours of the item" in markdown
+    assert "by neighbours of the item" not in shown
+    age = {one["bin"]: one for one in report["slices"]["dimensions"]["item_age"]}
+    few = age["< 1 h"]
+    assert few["left_out"] == f"{few['positives']} positives, fewer than 50"
+    assert f"| < 1 h | {few['rows']} | {few['positives']} | - | - | - | {few['left_out']} |" in markdown
+    fresh = age["< 1 d"]["differences"]["R1"]
+    assert f"{fresh['difference']:+.4f} [{fresh['low']:+.4f}, {fresh['high']:+.4f}]" in markdown
+    baseline = report["stay_baselines"]["baselines"]["mean of training"]
+    assert f"| mean of training | {baseline['stay_mae']:.4f} | 0.5000 | - |" in markdown
+    first = (tmp_path / "report.md").read_bytes()
+    regenerate(tmp_path)
+    assert (tmp_path / "report.md").read_bytes() == first
+
+
+def test_a_report_of_an_older_version_is_rendered(tmp_path):
+    report = comparison(facts=some_facts())
+    del report["slices"], report["stay_baselines"]
+    for one in report["models"].values():
+        del one["day_gains"]
+    write_comparison(report, tmp_path)
+    markdown = (tmp_path / "report.md").read_text()
+    for absent in ("item age", "labelled rows", "ΔAUC / AUC over"):
+        assert absent not in markdown
+    assert "R5 - R0" in markdown
 
 
 def test_without_the_full_model_the_last_one_is_the_reference():
@@ -108,7 +169,7 @@ def test_every_table_names_regime_protocol_and_seeds(tmp_path):
     markdown = (tmp_path / "report.md").read_text()
     assert markdown.startswith("# Comparison on toy, regime cross-domain, protocol rolling\n")
     titles = [line for line in markdown.splitlines() if line.startswith("## ")]
-    assert len(titles) == 9
+    assert len(titles) == 11
     assert all(title.startswith("## toy, regime cross-domain, rolling, 2 seeds: ") for title in titles)
     for said in ("R0: a \\| b", "paired differences", "R5 - R1", "| 0.250 | 9 | - |", "1,234 | no leak found", "7 draws"):  # fmt: skip
         assert said in markdown, said

@@ -87,6 +87,17 @@ def test_differences_and_intervals_equal_brute_force():
         assert one["seeds"] == 2
 
 
+@pytest.mark.parametrize("chosen", [("auc",), ("stay_mae",), ("stay_mae", "gauc"), ("ndcg@10", "auc")])
+def test_some_metrics_alone_are_what_they_are_among_all(chosen):
+    rows = some_rows()
+    predicted = {"R0": {0: some_predictions(rows, 1)}, "R5": {0: some_predictions(rows, 2)}}
+    every = paired_differences(rows, predicted, "R5", 10)["R0"]
+    some = paired_differences(rows, predicted, "R5", 10, metrics=chosen)["R0"]
+    assert set(some) == set(chosen)
+    for metric in chosen:
+        assert some[metric] == pytest.approx(every[metric], abs=1e-12, nan_ok=True)
+
+
 def test_a_model_differs_from_itself_by_nothing():
     rows = some_rows()
     same = {0: some_predictions(rows, 1)}

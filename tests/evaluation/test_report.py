@@ -16,6 +16,7 @@ from tf_e2egrec.evaluation.report import (
     render_report,
     write_report,
 )
+from tf_e2egrec.evaluation.report_tables import relative_gains_sheet
 
 CONTEXT = {"dataset": "toy", "regime": "equal", "machine": "2 cores"}
 
@@ -116,6 +117,59 @@ def test_one_seed_has_no_deviation_and_no_verdict():
     assert gain["within_noise"] is None
     assert not gain["paired"]
     assert "±" not in _text(report).split("Mean ±")[0]
+
+
+def test_relative_gains_of_each_day_and_their_mean():
+    report = _report()
+    per_seed = {name: report["models"][name]["per_seed"] for name in ("R0", "R5")}
+    gains = report["models"]["R5"]["day_gains"]
+    by_day = {}
+    for day in report["counts"]["days"]:
+        ours, theirs = (
+            np.array([per_seed[name][str(seed)]["days"][day]["auc"] for seed in range(3)])
+            for name in ("R5", "R0")
+        )
+        by_day[day] = {
+            "auc_relative": ours / theirs - 1,
+            "auc_above_chance": (ours - theirs) / (theirs - 0.5),
+        }
+        for name, expected in by_day[day].items():
+            found = gains[name]["days"][day]
+            assert (found["mean"], found["std"], found["n"]) == pytest.approx(
+                (expected.mean(), expected.std(ddof=1), 3)
+            )
+    assert len(by_day) == 2
+    for name, one in gains.items():
+        of_seeds = np.mean([values[name] for values in by_day.values()], axis=0)
+        assert (one["mean"]["mean"], one["mean"]["std"]) == pytest.approx(
+            (of_seeds.mean(), of_seeds.std(ddof=1))
+        )
+    assert report["models"]["R0"]["day_gains"] is None
+    sheet = relative_gains_sheet(report, "auc_relative", "gain")
+    assert sheet.columns == ["day", "R5"]
+    assert [row[0] for row in sheet.rows] == ["2024-05-01", "2024-05-02", "mean of the days"]
+    assert sheet.rows[0][1].startswith(f"{by_day['2024-05-01']['auc_relative'].mean() * 100:+.2f} ± ")
+
+
+def test_a_day_of_one_class_has_no_relative_gain():
+    results = {}
+    for model, signal in {"R0": 0.3, "R5": 0.6}.items():
+        rows = _predictions(signal=signal)
+        rows["reward"] = np.where(rows["day"] == "2024-05-02", 0, rows["reward"])
+        results[model] = {0: evaluate_predictions(**rows)}
+    one = build_report(results, CONTEXT)["models"]["R5"]["day_gains"]["auc_relative"]
+    assert np.isnan(one["days"]["2024-05-02"]["mean"])
+    assert one["mean"]["mean"] == one["days"]["2024-05-01"]["mean"] > 0
+
+
+def test_gains_without_a_common_seed_have_no_days():
+    results = {
+        "R0": {0: evaluate_predictions(**_predictions(0))},
+        "R5": {1: evaluate_predictions(**_predictions(1))},
+    }
+    gains = build_report(results, CONTEXT)["models"]["R5"]["day_gains"]["auc_relative"]
+    assert gains["mean"]["n"] == gains["days"]["2024-05-01"]["n"] == 0
+    assert np.isnan(gains["mean"]["mean"])
 
 
 def test_without_the_baseline_there_are_no_gains():

@@ -17,6 +17,9 @@ from tf_e2egrec.evaluation.paired_differences import (
     seed_difference,
 )
 from tf_e2egrec.evaluation.report import as_json, build_report, evaluate_predictions, write_whole
+from tf_e2egrec.evaluation.row_facts import NO_FACTS, RowFacts
+from tf_e2egrec.evaluation.slices import slice_report, slice_steps
+from tf_e2egrec.evaluation.stay_baselines import stay_report
 
 COSTS = (
     "parameters",
@@ -38,6 +41,7 @@ def build_comparison(
     leak_checks: Sequence[Mapping[str, Any]],
     draws: int = 200,
     advance: Callable[[], object] = lambda: None,
+    facts: RowFacts = NO_FACTS,
 ) -> dict[str, Any]:
     """Everything that the tables show.
 
@@ -48,11 +52,13 @@ def build_comparison(
       costs: model -> seed -> figure by the names in `COSTS`, None where it is not known.
       leak_checks: what was checked: `check`, `graph`, `looked_at`.
       draws: of the bootstrap.
-      advance: called `steps_of(rows, predicted, draws)` times.
+      advance: called `steps_of(rows, predicted, draws, facts)` times.
+      facts: what else is known of the rows.
 
     Returns:
       The report of `build_report` (gains over R0), and: `reference` (R5, or the last model without it), `differences`
-      (`overall`, and `days` by day; see `paired_differences`), `costs` (model -> figure, mean over seeds), `leak_checks`.
+      (`overall`, and `days` by day; see `paired_differences`), `costs` (model -> figure, mean over seeds), `leak_checks`,
+      `slices` (`graph`, `dimensions`: see `slice_report`) and `stay_baselines` (see `stay_report`), empty without `facts`.
 
     Raises:
       E2EGRecError: as `build_report` and `paired_differences`.
@@ -70,7 +76,7 @@ def build_comparison(
             )
             advance()
     report = build_report(results, {**context, "bootstrap_draws": draws}, _BASELINE)
-    reference = _REFERENCE if _REFERENCE in predicted else list(predicted)[-1]
+    reference = reference_of(list(predicted))
     days = [str(day) for day in np.unique(rows.day)]
     scopes = {"overall": paired_differences(rows, predicted, reference, draws, advance=advance)}
     for day in days:
@@ -89,13 +95,21 @@ def build_comparison(
         "differences": {"overall": scopes["overall"], "days": {day: scopes[day] for day in days}},
         "costs": {model: _mean_costs(list(by_seed.values())) for model, by_seed in costs.items()},
         "leak_checks": [dict(one) for one in leak_checks],
+        "slices": _slices(rows, predicted, facts, reference, draws, advance),
+        "stay_baselines": stay_report(rows, predicted, facts.baselines, draws),
     }
 
 
-def steps_of(rows: LabelledRows, predicted: Predicted, draws: int) -> int:
+def reference_of(models: Sequence[str]) -> str:
+    """The model that the others are held against: R5, or the last one without it."""
+    return _REFERENCE if _REFERENCE in models else models[-1]
+
+
+def steps_of(rows: LabelledRows, predicted: Predicted, draws: int, facts: RowFacts = NO_FACTS) -> int:
     """How often `build_comparison` says that it advanced."""
     days = len(np.unique(rows.day))
-    return sum(map(len, predicted.values())) + draws * (1 + (days if days > 1 else 0))
+    scopes = 1 + (days if days > 1 else 0)
+    return sum(map(len, predicted.values())) + draws * scopes + slice_steps(rows, facts.slices, draws)
 
 
 def write_comparison(report: Mapping[str, Any], directory: Path) -> dict[str, Any]:
@@ -137,6 +151,20 @@ def read_comparison(directory: Path) -> dict[str, Any]:
     if not isinstance(report, dict) or not {"context", "models", "differences", "costs"} <= set(report):
         raise E2EGRecError(f"{path} is no report of `e2egrec compare`; name the directory of a comparison")
     return report
+
+
+def _slices(
+    rows: LabelledRows,
+    predicted: Predicted,
+    facts: RowFacts,
+    reference: str,
+    draws: int,
+    advance: Callable[[], object],
+) -> dict[str, Any]:
+    if not facts.slices:
+        return {}
+    dimensions = slice_report(rows, predicted, facts.slices, reference, draws, advance)
+    return {"graph": facts.graph, "dimensions": dimensions}
 
 
 def _xauc(results: Mapping[str, Mapping[int, Any]], model: str, scope: str) -> list[float]:

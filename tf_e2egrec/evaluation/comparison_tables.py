@@ -12,11 +12,17 @@ from tf_e2egrec.evaluation.report_tables import (
     in_markdown,
     metrics_sheet,
     on_terminal,
+    relative_gains_sheet,
     report_notes,
     where,
 )
-from tf_e2egrec.evaluation.sheet import MISSING, Sheet, number
+from tf_e2egrec.evaluation.sheet import MISSING, Sheet, difference_text, number
+from tf_e2egrec.evaluation.slices_sheet import slices_notes, slices_sheets
+from tf_e2egrec.evaluation.stay_sheet import stay_notes, stay_sheet
+from tf_e2egrec.evaluation.tuning_sheet import tuning_sheets
 
+_RELATIVE_GAINS = {"auc_relative": "ΔAUC / AUC", "auc_above_chance": "ΔAUC / (AUC - 0.5)"}
+_SLICES_ON_TERMINAL = ("item_age",)
 _INTERVALS = (
     "Differences are {reference} minus the other model, as means over seeds; in brackets the 95 % interval of a bootstrap over "
     "users ({draws} draws), behind it the standard error over paired seeds. The interval knows nothing of seeds, the error "
@@ -30,7 +36,7 @@ _BESIDE = " They were measured with {jobs} runs side by side."
 
 
 def render_comparison(report: Mapping[str, Any]) -> Group:
-    """Rich tables: metrics, gains over the baseline, differences to the reference, AUC per day, costs.
+    """Rich tables: metrics, gains over the baseline, differences to the reference, days, stay, item ages, costs.
 
     Args:
       report: what `build_comparison` returned, or the same read back from `report.json`.
@@ -39,7 +45,7 @@ def render_comparison(report: Mapping[str, Any]) -> Group:
 
 
 def comparison_markdown(report: Mapping[str, Any]) -> str:
-    """The same tables, the other metrics of each day, the leak checks and the whole context, as Markdown text."""
+    """The same tables, all metrics of each day, all slices, the leak checks and the whole context, as Markdown text."""
     context = {
         name: ", ".join(value) if isinstance(value, list) else value
         for name, value in report["context"].items()
@@ -59,8 +65,26 @@ def _sheets(report: Mapping[str, Any], *, whole: bool) -> list[Sheet]:
         sheets.append(days_sheet(report))
         if differences["overall"]:
             sheets.append(_differences_by_day(report))
+        sheets += _relative_gains(report, whole=whole)
         sheets += [metrics_sheet(report, day) for day in days if whole]
-    return [*sheets, _costs_sheet(report), *([_checks_sheet(report)] if whole else [])]
+    stay = stay_sheet(report)
+    sheets += [stay] if stay is not None else []
+    sheets += slices_sheets(report, None if whole else _SLICES_ON_TERMINAL)
+    return [
+        *sheets,
+        *tuning_sheets(report),
+        _costs_sheet(report),
+        *([_checks_sheet(report)] if whole else []),
+    ]
+
+
+def _relative_gains(report: Mapping[str, Any], *, whole: bool) -> list[Sheet]:
+    found = [
+        relative_gains_sheet(report, gain, title)
+        for gain, title in _RELATIVE_GAINS.items()
+        if whole or gain == "auc_relative"
+    ]
+    return [sheet for sheet in found if sheet is not None]
 
 
 def _differences_sheet(report: Mapping[str, Any]) -> Sheet:
@@ -71,7 +95,7 @@ def _differences_sheet(report: Mapping[str, Any]) -> Sheet:
         if any(number(one[metric]["difference"]) is not None for one in others.values())
     ]
     rows = [
-        [f"{reference} - {other}", *(_difference(one[metric]) for metric in shown)]
+        [f"{reference} - {other}", *(difference_text(one[metric]) for metric in shown)]
         for other, one in others.items()
     ]
     columns = ["models", *(f"Δ{METRIC_TITLES[metric]}" for metric in shown)]
@@ -81,20 +105,9 @@ def _differences_sheet(report: Mapping[str, Any]) -> Sheet:
 def _differences_by_day(report: Mapping[str, Any]) -> Sheet:
     reference, days = report["reference"], report["differences"]["days"]
     others = list(report["differences"]["overall"])
-    rows = [[day, *(_difference(one[other]["auc"]) for other in others)] for day, one in days.items()]
+    rows = [[day, *(difference_text(one[other]["auc"]) for other in others)] for day, one in days.items()]
     title = f"{where(report)}: paired differences of AUC per day, 95 % intervals over users"
     return Sheet(title, ["day", *(f"{reference} - {other}" for other in others)], rows)
-
-
-def _difference(one: Mapping[str, Any]) -> str:
-    """`+0.0075 [+0.0061, +0.0089] ± 0.0005`."""
-    difference, low, high, error = (number(one[name]) for name in ("difference", "low", "high", "seed_error"))
-    if difference is None:
-        return MISSING
-    text = f"{difference:+.4f}"
-    if low is not None and high is not None:
-        text += f" [{low:+.4f}, {high:+.4f}]"
-    return text if error is None else f"{text} ± {error:.4f}"
 
 
 def _costs_sheet(report: Mapping[str, Any]) -> Sheet:
@@ -134,5 +147,6 @@ def _notes(report: Mapping[str, Any]) -> list[str]:
     notes = report_notes(report)
     if report["differences"]["overall"]:
         notes.append(_INTERVALS.format(reference=report["reference"], draws=context["bootstrap_draws"]))
+    notes += [*stay_notes(report), *slices_notes(report)]
     jobs = context.get("jobs", 1)
     return [*notes, _COSTS + (_BESIDE.format(jobs=jobs) if jobs > 1 else "")]

@@ -126,7 +126,7 @@ def require_allowed_support(
     Args:
       edges: m sampled edges; the caller has checked `end <= time`.
       rows: all positive rows of the edges' items that the regime lets the graph see.
-      least_users: users that must have both items; 0: each item needs a row of its own only (a random graph).
+      least_users: users that must have both items; 0: each item needs a row of its own only (a random or a two-hop graph).
       regime: for the sentence.
       where: what the sentence calls the graph.
 

@@ -89,6 +89,7 @@ def paired_differences(
     draws: int = 200,
     seed: int = 0,
     advance: Callable[[], object] = lambda: None,
+    metrics: Sequence[str] = BOOTSTRAPPED,
 ) -> Differences:
     """The reference model's metrics minus those of every other model.
 
@@ -99,9 +100,10 @@ def paired_differences(
       draws: of the bootstrap.
       seed: of the bootstrap.
       advance: called after each draw.
+      metrics: some of `BOOTSTRAPPED`; labels and predictions that only other metrics need are not looked at.
 
     Returns:
-      other model -> metric (`BOOTSTRAPPED`) -> `difference` (mean over seeds), `low` and `high` (95 % interval over
+      other model -> metric -> `difference` (mean over seeds), `low` and `high` (95 % interval over
       users: percentiles of the draws), `seed_error` (standard error over the paired seeds; NaN with one seed), `seeds`.
       NaN where a metric is undefined.
 
@@ -115,21 +117,22 @@ def paired_differences(
                 "need the same seeds; train the missing ones"
             )
     users, cluster = np.unique(rows.user, return_inverse=True)
-    metrics = {
-        model: [_UserMetrics(rows, one, cluster) for _, one in sorted(by_seed.items())]
+    names = tuple(name for name in BOOTSTRAPPED if name in metrics)
+    of_models = {
+        model: [_UserMetrics(rows, one, cluster, names) for _, one in sorted(by_seed.items())]
         for model, by_seed in predicted.items()
     }
     whole = np.ones(len(users))
-    points = {model: np.array([one(whole) for one in seeds]) for model, seeds in metrics.items()}
-    drawn: dict[str, list[np.ndarray]] = {model: [] for model in metrics}
+    points = {model: np.array([one(whole) for one in seeds]) for model, seeds in of_models.items()}
+    drawn: dict[str, list[np.ndarray]] = {model: [] for model in of_models}
     for draw in range(draws):
         weights = user_weights(users, draw, seed)
-        for model, seeds in metrics.items():
+        for model, seeds in of_models.items():
             drawn[model].append(np.mean([one(weights) for one in seeds], axis=0))
         advance()
     return {
         other: _summary(
-            points[reference] - points[other], np.array(drawn[reference]) - np.array(drawn[other])
+            names, points[reference] - points[other], np.array(drawn[reference]) - np.array(drawn[other])
         )
         for other in predicted
         if other != reference
@@ -154,35 +157,41 @@ def seed_difference(
 class _UserMetrics:
     """The metrics of one model of one seed, as functions of the users' weights."""
 
-    def __init__(self, rows: LabelledRows, predicted: Predictions, cluster: np.ndarray) -> None:
+    def __init__(
+        self, rows: LabelledRows, predicted: Predictions, cluster: np.ndarray, names: Sequence[str]
+    ) -> None:
         n_users = int(cluster.max()) + 1
-        reward = rows.reward.astype(np.float64)
-        days, day = np.unique(rows.day, return_inverse=True)
-        group = cluster * len(days) + day
-        self._auc = WeightedAuc(reward, predicted.reward, cluster)
-        by_group = auc_by_group(reward, predicted.reward, group)
-        ranking = ndcg_by_group(reward, predicted.reward, group)
-        user_of_group = by_group.group // len(days)
-        p = np.clip(predicted.reward.astype(np.float64), _PROBABILITY_FLOOR, 1 - _PROBABILITY_FLOOR)
-        losses = -(reward * np.log(p) + (1 - reward) * np.log1p(-p))
-        error = np.full(len(reward), np.nan)
-        if rows.stay is not None and predicted.stay is not None:
-            error = np.abs(rows.stay.astype(np.float64) - predicted.stay)
-        terms = [
-            (user_of_group, by_group.value, by_group.size),
-            (cluster, losses, np.ones(len(reward))),
-            (user_of_group, ranking.value, np.ones(len(ranking.size))),
-            (cluster, error, np.ones(len(reward))),
-        ]
-        sums = [_sums(*term, n_users) for term in terms]
-        self._over = np.stack([over for over, _ in sums])
-        self._under = np.stack([under for _, under in sums])
+        self._auc = WeightedAuc(rows.reward, predicted.reward, cluster) if "auc" in names else None
+        ratios = [name for name in names if name != "auc"]
+        sums = [_sums(*_terms(name, rows, predicted, cluster), n_users) for name in ratios]
+        self._over = np.array([over for over, _ in sums]).reshape(-1, n_users)
+        self._under = np.array([under for _, under in sums]).reshape(-1, n_users)
 
     def __call__(self, weights: np.ndarray) -> np.ndarray:
-        """In the order of `BOOTSTRAPPED`; float64 [5], NaN where undefined."""
+        """In the order of `BOOTSTRAPPED`; float64 [metrics], NaN where undefined."""
         under = self._under @ weights
         ratios = np.where(under > 0, self._over @ weights / np.where(under > 0, under, 1), np.nan)
-        return np.r_[self._auc(weights), ratios]
+        return ratios if self._auc is None else np.r_[self._auc(weights), ratios]
+
+
+def _terms(
+    name: str, rows: LabelledRows, predicted: Predictions, cluster: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The terms of a metric that is a weighted mean: user, value (NaN: does not count) and weight of each."""
+    if name in ("gauc", "ndcg@10"):
+        days, day = np.unique(rows.day, return_inverse=True)
+        group = cluster * len(days) + day
+        each = (auc_by_group if name == "gauc" else ndcg_by_group)(rows.reward, predicted.reward, group)
+        weight = each.size if name == "gauc" else np.ones(len(each.size))
+        return each.group // len(days), each.value, weight
+    if name == "logloss":
+        reward = rows.reward.astype(np.float64)
+        p = np.clip(predicted.reward.astype(np.float64), _PROBABILITY_FLOOR, 1 - _PROBABILITY_FLOOR)
+        return cluster, -(reward * np.log(p) + (1 - reward) * np.log1p(-p)), np.ones(len(reward))
+    error = np.full(len(cluster), np.nan)
+    if rows.stay is not None and predicted.stay is not None:
+        error = np.abs(rows.stay.astype(np.float64) - predicted.stay)
+    return cluster, error, np.ones(len(error))
 
 
 def _sums(
@@ -194,10 +203,10 @@ def _sums(
     return np.bincount(user, value * weight, n_users), np.bincount(user, weight, n_users)
 
 
-def _summary(by_seed: np.ndarray, drawn: np.ndarray) -> dict[str, Difference]:
+def _summary(names: Sequence[str], by_seed: np.ndarray, drawn: np.ndarray) -> dict[str, Difference]:
     """Rows of seeds and of draws, [.., metrics] -> the fields of each metric."""
     found = {}
-    for column, metric in enumerate(BOOTSTRAPPED):
+    for column, metric in enumerate(names):
         values = drawn[:, column]
         values = values[~np.isnan(values)]
         tail = (100.0 - _LEVEL) / 2

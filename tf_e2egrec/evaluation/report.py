@@ -109,7 +109,7 @@ def build_report(
     Returns:
       `context`; `baseline` (None if absent); `counts` (of the overall rows and by day); `models`: model ->
       `seeds`, `overall` and `days` (metric -> `mean`, `std`, `n`; the sample deviation, NaN with one seed),
-      `gain` (None for the baseline; see `_gain`), `per_seed` (seed -> metrics, as given).
+      `gain` and `day_gains` (None for the baseline; see `_gain` and `_day_gains`), `per_seed` (seed -> metrics, as given).
 
     Raises:
       E2EGRecError: context lacks the data set or the regime, or there are no results, or models were
@@ -124,9 +124,9 @@ def build_report(
     models = {}
     for model, by_seed in results.items():
         seeds = sorted(by_seed)
-        overall = {metric: _spread([by_seed[s]["overall"][metric] for s in seeds]) for metric in METRICS}
+        overall = {metric: spread([by_seed[s]["overall"][metric] for s in seeds]) for metric in METRICS}
         days = {
-            day: {metric: _spread([by_seed[s]["days"][day][metric] for s in seeds]) for metric in METRICS}
+            day: {metric: spread([by_seed[s]["days"][day][metric] for s in seeds]) for metric in METRICS}
             for day in counts["days"]
         }
         compare = baseline in results and model != baseline
@@ -135,6 +135,7 @@ def build_report(
             "overall": overall,
             "days": days,
             "gain": _gain(by_seed, results[baseline]) if compare else None,
+            "day_gains": _day_gains(by_seed, results[baseline], list(counts["days"])) if compare else None,
             "per_seed": {str(seed): by_seed[seed] for seed in seeds},
         }
     return {
@@ -166,9 +167,11 @@ def _common_counts(results: Mapping[str, Mapping[int, Mapping[str, Any]]]) -> di
     return first
 
 
-def _spread(values: Sequence[float]) -> dict[str, float | int]:
-    """Mean, sample standard deviation (NaN below two values) and number of values."""
+def spread(values: Sequence[float]) -> dict[str, float | int]:
+    """Mean (NaN without values), sample standard deviation (NaN below two values) and number of values."""
     array = np.asarray(values, np.float64)
+    if not len(array):
+        return {"mean": float("nan"), "std": float("nan"), "n": 0}
     deviation = float(array.std(ddof=1)) if len(array) > 1 else float("nan")
     return {"mean": float(array.mean()), "std": deviation, "n": len(array)}
 
@@ -192,14 +195,45 @@ def _gain(
             m: [tuple(np.mean([r["overall"][m] for r in side.values()]) for side in (model, baseline))]
             for m in names
         }
-    gain: dict[str, Any] = {m: _spread([ours - theirs for ours, theirs in pairs[m]]) for m in names}
-    gain["auc_relative"] = _spread([_ratio(ours - theirs, theirs) for ours, theirs in pairs["auc"]])
-    gain["auc_above_chance"] = _spread([_ratio(ours - theirs, theirs - 0.5) for ours, theirs in pairs["auc"]])
+    gain: dict[str, Any] = {m: spread([ours - theirs for ours, theirs in pairs[m]]) for m in names}
+    gain |= {name: spread(ratios) for name, ratios in _relative(pairs["auc"]).items()}
     difference = gain["auc"]
     error = difference["std"] / math.sqrt(difference["n"])
     gain["within_noise"] = None if math.isnan(error) else bool(abs(difference["mean"]) <= 2 * error)
     gain["paired"] = bool(common)
     return gain
+
+
+def _day_gains(
+    model: Mapping[int, Mapping[str, Any]], baseline: Mapping[int, Mapping[str, Any]], days: Sequence[str]
+) -> dict[str, Any]:
+    """Relative gains of AUC day by day, over the seeds that both have.
+
+    Returns:
+      `auc_relative` and `auc_above_chance` as in `_gain`, each with `days` (day -> mean, std, n) and `mean` (mean, std, n of
+      the seeds' means over the days on which the gain is defined).
+    """
+    common = sorted(set(model) & set(baseline))
+    found: dict[str, Any] = {}
+    by_day = {
+        day: _relative([(model[s]["days"][day]["auc"], baseline[s]["days"][day]["auc"]) for s in common])
+        for day in days
+    }
+    for name in ("auc_relative", "auc_above_chance"):
+        values = np.array([by_day[day][name] for day in days]).reshape(len(days), len(common))
+        known = values[~np.isnan(values).all(axis=1)]
+        means = known.mean(axis=0).tolist() if len(known) else []
+        of_days = {day: spread(of_day) for day, of_day in zip(days, values.tolist(), strict=True)}
+        found[name] = {"days": of_days, "mean": spread(means)}
+    return found
+
+
+def _relative(pairs: Sequence[tuple[float, float]]) -> dict[str, list[float]]:
+    """(AUC, the baseline's AUC) -> the gain over the baseline's AUC, and over what that has above chance."""
+    return {
+        "auc_relative": [_ratio(ours - theirs, theirs) for ours, theirs in pairs],
+        "auc_above_chance": [_ratio(ours - theirs, theirs - 0.5) for ours, theirs in pairs],
+    }
 
 
 def _ratio(over: float, under: float) -> float:

@@ -134,6 +134,33 @@ def days_sheet(report: Mapping[str, Any]) -> Sheet:
     return Sheet(f"{where(report)}: AUC per day", ["day", "impressions", *models], rows)
 
 
+def relative_gains_sheet(report: Mapping[str, Any], gain: str, title: str) -> Sheet | None:
+    """The relative gain of AUC over the baseline on each day, and its mean over the days.
+
+    Args:
+      report: what `build_report` returned.
+      gain: `auc_relative` or `auc_above_chance`.
+      title: what the gain is called.
+
+    Returns:
+      None where there is no gain, or the report was made before gains per day were.
+    """
+    gains = {name: one["day_gains"][gain] for name, one in report["models"].items() if one.get("day_gains")}
+    if not gains:
+        return None
+    rows = [
+        [day, *(mean_and_spread(one["days"][day], sign="+", percent=True) for one in gains.values())]
+        for day in report["counts"]["days"]
+    ]
+    rows.append(
+        [
+            "mean of the days",
+            *(mean_and_spread(one["mean"], sign="+", percent=True) for one in gains.values()),
+        ]
+    )
+    return Sheet(f"{where(report)}: {title} over {report['baseline']} per day", ["day", *gains], rows)
+
+
 def report_notes(report: Mapping[str, Any]) -> list[str]:
     """What the figures mean, in sentences."""
     coverage = [number(one["overall"]["gauc_coverage"]["mean"]) for one in report["models"].values()]

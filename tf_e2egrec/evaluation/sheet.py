@@ -58,5 +58,16 @@ def mean_and_spread(spread: Mapping[str, Any], sign: str = "", percent: bool = F
     return text + unit
 
 
+def difference_text(one: Mapping[str, Any]) -> str:
+    """A paired difference: `+0.0075 [+0.0061, +0.0089] ± 0.0005`, without interval or error where there is none."""
+    difference, low, high, error = (number(one[name]) for name in ("difference", "low", "high", "seed_error"))
+    if difference is None:
+        return MISSING
+    text = f"{difference:+.4f}"
+    if low is not None and high is not None:
+        text += f" [{low:+.4f}, {high:+.4f}]"
+    return text if error is None else f"{text} ± {error:.4f}"
+
+
 def _line(cells: list[str]) -> str:
     return "| " + " | ".join(cells) + " |"

@@ -16,12 +16,13 @@ class WeightedAuc:
     """
 
     def __init__(self, labels: np.ndarray, scores: np.ndarray, cluster: np.ndarray) -> None:
-        order = np.argsort(scores, kind="stable")
-        ordered = np.asarray(scores)[order]
-        self._cluster = np.asarray(cluster)[order].astype(np.int32)
-        self._is_positive = np.asarray(labels)[order] > 0
-        starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]][: len(ordered)])
-        self._ties = starts if len(starts) < len(ordered) else None
+        is_positive = np.asarray(labels) > 0
+        scores, cluster = np.asarray(scores), np.asarray(cluster).astype(np.int32)
+        self._positives, positive_scores = _sorted(scores[is_positive], cluster[is_positive])
+        self._negatives, negative_scores = _sorted(scores[~is_positive], cluster[~is_positive])
+        # How many negatives lie below each positive, without and with those of its own score.
+        self._below = np.searchsorted(negative_scores, positive_scores, side="left")
+        self._not_above = np.searchsorted(negative_scores, positive_scores, side="right")
 
     def __call__(self, weights: np.ndarray) -> float:
         """The weighted AUC, ties counting 1/2.
@@ -32,13 +33,16 @@ class WeightedAuc:
         Returns:
           In [0, 1]; NaN where a class has no weight.
         """
-        weight = weights[self._cluster]
-        positive = np.where(self._is_positive, weight, 0.0)
-        negative = weight - positive
-        if self._ties is not None:
-            positive, negative = np.add.reduceat(positive, self._ties), np.add.reduceat(negative, self._ties)
-        pairs = positive.sum() * negative.sum()
+        up_to = np.zeros(len(self._negatives) + 1)
+        np.cumsum(weights[self._negatives], out=up_to[1:])
+        positive = weights[self._positives]
+        pairs = positive.sum() * up_to[-1]
         if not pairs > 0:
             return float("nan")
-        below = np.cumsum(negative) - negative / 2
-        return float(positive @ below / pairs)
+        return float(positive @ (up_to[self._below] + up_to[self._not_above]) / 2 / pairs)
+
+
+def _sorted(scores: np.ndarray, cluster: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Clusters and scores, by score."""
+    order = np.argsort(scores, kind="stable")
+    return cluster[order], scores[order]

@@ -10,7 +10,7 @@ from tf_e2egrec.stages.compare_directory import CompareDirectory
 from tf_e2egrec.stages.compare_processes import PlannedRun
 from tf_e2egrec.stages.compare_run import peak_memory
 
-RUNS = [PlannedRun("R0", 0, "swing"), PlannedRun("R5", 0, "swing")]
+RUNS = [PlannedRun("R0", 0, "swing", "R0"), PlannedRun("R5@training.epochs=2", 0, "swing", "R5")]
 DAY = 86_400_000
 
 
@@ -46,7 +46,7 @@ def test_labels_once_and_predictions_of_each(directory):
 
 @pytest.mark.parametrize("column", ["user", "item", "time", "reward", "stay"])
 def test_models_that_met_other_rows_are_not_compared(directory, column):
-    path = directory.predictions("R5", 0) / "predictions.parquet"
+    path = directory.predictions("R5@training.epochs=2", 0) / "predictions.parquet"
     table = pq.read_table(path)
     values = table[column].to_numpy().copy()
     values[3] += 1

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.cli.job import rewrite, succeed
 from tf_e2egrec.dataset.artefact import read_manifest, write_manifest
 from tf_e2egrec.dataset.description import load_description
 from tf_e2egrec.dataset.description.row_filter import RowFilter
@@ -86,3 +87,14 @@ def test_an_edge_that_the_impressions_day_made(data_copy, run_copy):
         place = table.column_names.index("time_ms")
         pq.write_table(table.set_column(place, "time_ms", shifted), path)
     leak(RunDirectory(run_copy), data_copy, "(allows until then do not|has no event before the impression)")
+
+
+def test_a_two_hop_graph_may_link_what_no_user_shares(data, tmp_path):
+    file = rewrite(data, lambda content: content["graph"].update(edges="two-hop"), tmp_path / "two-hop.yaml")
+    run = RunDirectory(tmp_path / "run")
+    for stage in ("swing", "subgraphs"):
+        succeed(stage, file, "--data", data.parent, "--out", run.root)
+    found = {one["check"]: one["looked_at"] for one in check(run, data)}
+    assert found["older rows of regime equal hold both items of an edge (edges)"] > 4
+    swing = load_description(data, data.parent)
+    leak(run, data, "links the items .* the rows that regime `equal` allows", description=swing)

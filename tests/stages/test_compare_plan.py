@@ -4,7 +4,15 @@ from tests.toy_data import DESCRIPTION
 from tf_e2egrec.dataset.description import load_description
 from tf_e2egrec.errors import E2EGRecError
 from tf_e2egrec.stages.compare import planned_runs
-from tf_e2egrec.stages.compare_plan import DEFAULT_MODELS, compared_models, edges_of, write_description
+from tf_e2egrec.stages.compare_plan import (
+    DEFAULT_MODELS,
+    compared_models,
+    edges_of,
+    graph_of,
+    meaning_of,
+    write_description,
+)
+from tf_e2egrec.stages.compared_model import ComparedModel
 
 
 @pytest.fixture
@@ -14,13 +22,68 @@ def file(tmp_path):
     return path
 
 
-def test_models_by_default_once_each_and_known():
-    assert compared_models(None) == list(DEFAULT_MODELS)
-    assert compared_models(" R5,R0, R5 ,") == ["R5", "R0"]
+def texts(models):
+    return [model.text for model in models]
+
+
+def test_models_by_default_once_each_and_known(file):
+    description = load_description(file)
+    assert texts(compared_models(None, description)) == list(DEFAULT_MODELS)
+    assert texts(compared_models(" R5,R0, R5 ,", description)) == ["R5", "R0"]
     with pytest.raises(E2EGRecError, match="there is no model `R9`; choose from R0, R1"):
-        compared_models("R0,R9")
+        compared_models("R0,R9", description)
     with pytest.raises(E2EGRecError, match="no model is named"):
-        compared_models(",")
+        compared_models(",", description)
+    with pytest.raises(E2EGRecError, match=r"R5@model.dm=3`: unknown key `model.dm`; did you mean `dim`"):
+        compared_models("R0,R5@model.dm=3", description)
+
+
+def test_the_description_names_models_that_the_option_overrides(file):
+    section = "comparison: {models: [R1, R5@graph.sampling.fanout=2, R1]}\n"
+    file.write_text(file.read_text() + section)
+    description = load_description(file)
+    assert texts(compared_models(None, description)) == ["R1", "R5@graph.sampling.fanout=2"]
+    assert texts(compared_models("R0", description)) == ["R0"]
+
+
+def test_models_that_need_the_same_graph_share_it(file):
+    description = load_description(file)
+
+    def graph(text):
+        return graph_of(ComparedModel.parse(text), description)
+
+    assert graph("R0") == graph("R5@training.epochs=4+model.dim=16") == "swing"
+    assert graph("R5-random-graph@training.ssl_prior=1") == "random"
+    fewer = graph("R5@graph.sampling.fanout=2")
+    assert fewer.startswith("swing-")
+    assert (
+        fewer == graph("R3@training.epochs=9+graph.sampling.fanout=2") != graph("R5@graph.sampling.fanout=1")
+    )
+    assert graph("R5-random-graph@graph.sampling.fanout=2") == fewer.replace("swing", "random")
+    assert graph("R5@graph.sampling.fanout=3") == "swing"  # as the description has it
+
+
+def test_a_graphs_description_says_its_settings_and_has_no_others(file, tmp_path):
+    description, target = load_description(file), tmp_path / "own.yaml"
+    model = ComparedModel.parse(
+        "R5-random-graph@graph.sampling.fanout=2+graph.snapshots.window=3d+training.epochs=9"
+    )
+    write_description(file, "random", target, model.own_graph(description))
+    first = target.read_text().split("\n")[0]
+    assert (
+        first
+        == "# toy.yaml with `graph.sampling.fanout: 2`, `graph.snapshots.window: 3d`, `graph.edges: random`"
+    )
+    made = load_description(target)
+    assert made.training == description.training  # which the trained model changes, not the graph
+    assert made.graph == model.described(description).graph.model_copy(update={"edges": "random"})
+    assert model.described(made).training.epochs == 9
+
+
+def test_reports_say_what_a_model_is():
+    tuned = ComparedModel.parse("R0@training.epochs=4+model.dim=16")
+    assert meaning_of("R0", tuned) == "R0: ranker without graph (training.epochs=4, model.dim=16)"
+    assert meaning_of("R0", ComparedModel.parse("R0")) == "R0: ranker without graph"
 
 
 def test_each_model_has_its_graph_and_those_without_share_one(file, tmp_path):
@@ -52,5 +115,10 @@ def test_only_the_edges_of_a_description_change(file, tmp_path):
 
 
 def test_a_seed_of_all_models_comes_before_the_next_seed(file):
-    runs = planned_runs(load_description(file), ["R0", "R5"], 2)
-    assert [(run.model, run.seed) for run in runs] == [("R0", 0), ("R5", 0), ("R0", 1), ("R5", 1)]
+    models = {"R0": ComparedModel.parse("R0@training.epochs=4"), "R5": ComparedModel.parse("R5")}
+    runs = planned_runs(load_description(file), models, 2)
+    assert [(run.label, run.seed) for run in runs] == [("R0", 0), ("R5", 0), ("R0", 1), ("R5", 1)]
+    assert [(run.model, run.graph) for run in runs[:2]] == [
+        ("R0@training.epochs=4", "swing"),
+        ("R5", "swing"),
+    ]

@@ -1,22 +1,23 @@
 """The pool, with small programs in the place of trainings."""
 
 import io
+import re
 import sys
 
 import pytest
 from rich.console import Console
 
 from tf_e2egrec.errors import E2EGRecError
-from tf_e2egrec.stages import compare_processes
+from tf_e2egrec.stages import compare_processes, memory_cap
 from tf_e2egrec.stages.compare_directory import CompareDirectory
 from tf_e2egrec.stages.compare_processes import PlannedRun, run_processes, time_left
 
-RUNS = [PlannedRun("R0", seed, "swing") for seed in range(3)]
+RUNS = [PlannedRun("R0", seed, "swing", "R0") for seed in range(3)]
 
-# Called with DIR, edges, model and seed, as the real one.
+# Called with the split, DIR, graph, model and seed, as the real one.
 PROGRAM = """
 import pathlib, sys, time, os, signal
-directory, edges, model, seed = sys.argv[-4:]
+split, directory, graph, model, seed = sys.argv[-5:]
 place = pathlib.Path(directory)
 (place / f"began-{seed}").touch()
 MODE
@@ -24,7 +25,7 @@ MODE
 """
 
 
-def run(monkeypatch, tmp_path, mode, jobs=1):
+def run(monkeypatch, tmp_path, mode, jobs=1, **options):
     program = tmp_path / "program.py"
     program.write_text(PROGRAM.replace("MODE", mode))
     interpreter = tmp_path / "python"
@@ -32,7 +33,7 @@ def run(monkeypatch, tmp_path, mode, jobs=1):
     interpreter.chmod(0o755)
     monkeypatch.setattr(compare_processes.sys, "executable", str(interpreter))
     out = Console(file=io.StringIO(), width=200)
-    run_processes(CompareDirectory(tmp_path), RUNS, jobs, out)
+    run_processes(CompareDirectory(tmp_path), RUNS, jobs, out, **options)
     return out.file.getvalue()
 
 
@@ -46,6 +47,34 @@ def test_every_run_is_run_once(monkeypatch, tmp_path, jobs):
     assert names(tmp_path, "ended") == ["ended-0", "ended-1", "ended-2"]
     assert said.count(" to go") == 3
     assert CompareDirectory(tmp_path).log("R0", 1).read_text() == "R0\n"
+
+
+@pytest.mark.parametrize(("options", "split"), [({}, "test"), ({"split": "valid"}, "valid")])
+def test_what_a_run_is_told(monkeypatch, tmp_path, options, split):
+    run(monkeypatch, tmp_path, "print(split, graph, model, seed)", **options)
+    assert CompareDirectory(tmp_path).log("R0", 2).read_text() == f"{split} swing R0 2\n"
+
+
+def test_the_time_left_is_said_when_a_run_ends(monkeypatch, tmp_path):
+    lines = [line for line in run(monkeypatch, tmp_path, "pass").splitlines() if " to go" in line]
+    assert [re.sub(r"(?<=: )\d+ s|\d:\d\d:\d\d", "T", line) for line in lines] == [
+        "  R0 seed 0: T, 2 to go, T left",
+        "  R0 seed 1: T, 1 to go, T left",
+        "  R0 seed 2: T, 0 to go",
+    ]
+
+
+def test_memory_keeps_runs_waiting_once_a_peak_is_known(monkeypatch, tmp_path):
+    """The first three could begin; when it is known what one holds, one at a time goes on."""
+    monkeypatch.setattr(memory_cap, "free_memory", lambda: 3 << 30)
+    monkeypatch.setattr(memory_cap, "held_memory", lambda processes: 0)
+    costs = CompareDirectory(tmp_path).costs("R0", 9)
+    costs.parent.mkdir()
+    costs.write_text('{"peak_memory_mib": 2048}')
+    mode = "assert len(list(place.glob('began-*'))) == 1 + len(list(place.glob('ended-*')))"
+    said = run(monkeypatch, tmp_path, mode, jobs=3)
+    assert names(tmp_path, "ended") == ["ended-0", "ended-1", "ended-2"]
+    assert said.count("1 at a time instead of 3: a run has held 2.0 GiB, and 3.0 GiB are free") == 1
 
 
 def test_jobs_run_side_by_side(monkeypatch, tmp_path):

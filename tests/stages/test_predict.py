@@ -1,7 +1,10 @@
+import shutil
+
 import numpy as np
+import pytest
 
 from tf_e2egrec.dataset.artefact import read_manifest
-from tf_e2egrec.stages.predict import predict_test
+from tf_e2egrec.stages.predict import predict_splits, predict_test
 from tf_e2egrec.stages.run_directory import RunDirectory
 from tf_e2egrec.stages.train import load_model
 
@@ -62,3 +65,22 @@ def test_rolling_never_trains_on_a_day_before_it_is_predicted(job, monkeypatch):
     perturbed, _ = rows_of(job, "rolling")
     assert (perturbed["reward"] != plain["reward"]).any()
     np.testing.assert_allclose(perturbed["predicted_reward"], plain["predicted_reward"], atol=1e-5)
+
+
+@pytest.mark.parametrize("protocol", ["frozen", "rolling"])
+def test_the_validation_split_is_predicted_without_the_test_split(job, run_copy, protocol):
+    """The same figures, whether the test records are there and asked for or not there at all."""
+
+    def predict(root, splits):
+        run = RunDirectory(root)
+        description = run.description()
+        evaluation = description.evaluation.model_copy(update={"protocol": protocol})
+        description = description.model_copy(update={"evaluation": evaluation})
+        subgraphs = read_manifest(run.subgraphs, "subgraphs", "e2egrec subgraphs")
+        return predict_splits(load_model(run.model("R5", 0)), run, description, subgraphs, splits)
+
+    shutil.rmtree(run_copy / "subgraphs" / "test")
+    alone, both = predict(run_copy, ("valid",)), predict(job[0], ("valid", "test"))
+    assert list(alone) == ["valid"]
+    for name, values in alone["valid"].items():
+        np.testing.assert_array_equal(values, both["valid"][name])

@@ -1,7 +1,7 @@
 """Commands about models: train, evaluate, export."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.padding import Padding
@@ -30,11 +30,18 @@ def train(
     train_all(description, run, subgraphs, names, seeds, force)
 
 
-def evaluate(run_dir: Run, force: Force = False) -> None:
-    """Evaluate every trained model of RUN_DIR on the test split, per day and overall; writes report.json and
-    report.md.
+def evaluate(
+    run_dir: Run,
+    split: Annotated[
+        Literal["valid", "test"],
+        typer.Option(help="`valid` shows figures to choose by, and leaves the test split alone."),
+    ] = "test",
+    force: Force = False,
+) -> None:
+    """Evaluate every trained model of RUN_DIR on a split, per day and overall; writes report.json and report.md to
+    RUN_DIR/evaluation, or to RUN_DIR/evaluation-valid.
     """
-    evaluate_run(RunDirectory(run_dir), force)
+    evaluate_run(RunDirectory(run_dir), force, split)
 
 
 def export(
@@ -80,17 +87,21 @@ def train_all(
             console.print(Padding(f"parameters: {sizes}", (0, 0, 0, 4), expand=False))
 
 
-def evaluate_run(run: RunDirectory, force: bool) -> None:
+def evaluate_run(run: RunDirectory, force: bool, split: Literal["valid", "test"] = "test") -> None:
     """Run the evaluate stage, unless its output is up to date, and print its tables."""
     from tf_e2egrec.evaluation.report import render_report
-    from tf_e2egrec.stages.evaluate import current_report, evaluate_models
+    from tf_e2egrec.stages.evaluate import current_report, evaluate_models, evaluation_directory
 
-    report = None if force else current_report(run)
+    directory = evaluation_directory(run, split)
+    report = None if force else current_report(run, split)
     if report is not None:
-        say_up_to_date("evaluate", run.evaluation)
+        say_up_to_date("evaluate", directory)
     else:
-        announce("evaluate", f"{run.models} and the test split of {run.subgraphs}", str(run.evaluation))
-        report = evaluate_models(run)
+        which = "validation" if split == "valid" else split
+        announce("evaluate", f"{run.models} and the {which} split of {run.subgraphs}", str(directory))
+        report = evaluate_models(run, split)
+    if split == "valid":
+        console.print("Figures of the validation split: to choose by, never to report.")
     console.print(render_report(report))
 
 

@@ -4,7 +4,7 @@ import os
 import platform
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -17,44 +17,68 @@ from tf_e2egrec.dataset.time_axis import day_names
 from tf_e2egrec.errors import E2EGRecError
 from tf_e2egrec.evaluation.comparison import build_comparison
 from tf_e2egrec.evaluation.paired_differences import LabelledRows, Predictions
-from tf_e2egrec.models.variant import variant_named
+from tf_e2egrec.evaluation.row_facts import NO_FACTS, RowFacts
 from tf_e2egrec.stages.compare_directory import CompareDirectory
-from tf_e2egrec.stages.compare_plan import edges_of
+from tf_e2egrec.stages.compare_plan import graph_of, meaning_of
 from tf_e2egrec.stages.compare_processes import PlannedRun
-from tf_e2egrec.stages.compare_run import PREDICTIONS_FILE, is_finished, predictions_fingerprint, read_costs
+from tf_e2egrec.stages.compare_run import (
+    PREDICTIONS_FILE,
+    STAGE,
+    TUNING_STAGE,
+    is_finished,
+    predictions_fingerprint,
+    read_costs,
+)
+from tf_e2egrec.stages.compared_model import ComparedModel
 
 _LABELS = ("time", "user", "item", "reward", "stay")
 _GAUC_WEIGHTING = "by impressions; groups are (user, day); groups of one class are left out"
 
 
-def planned_runs(description: DatasetDescription, models: Sequence[str], seeds: int) -> list[PlannedRun]:
-    """Every model of every seed; all models of a seed before the next one, so that half a comparison is one, too."""
+def planned_runs(
+    description: DatasetDescription, models: Mapping[str, ComparedModel], seeds: int
+) -> list[PlannedRun]:
+    """Every model of every seed; all models of a seed before the next one, so that half a comparison is one, too.
+
+    Args:
+      description: as the user gave it.
+      models: what reports call each model -> the model, with its tuned settings.
+      seeds: how many.
+    """
     return [
-        PlannedRun(model, seed, edges_of(model, description)) for seed in range(seeds) for model in models
+        PlannedRun(model.text, seed, graph_of(model, description), label)
+        for seed in range(seeds)
+        for label, model in models.items()
     ]
 
 
-def missing_runs(directory: CompareDirectory, runs: Sequence[PlannedRun]) -> list[PlannedRun]:
-    """The runs whose predictions are not there, or were made from something else.
+def missing_runs(
+    directory: CompareDirectory, runs: Sequence[PlannedRun], split: Literal["valid", "test"] = "test"
+) -> list[PlannedRun]:
+    """The runs whose predictions of a split are not there, or were made from something else.
 
     Raises:
       E2EGRecError: the validation or the test split of a graph's subgraphs is empty.
     """
+    stage, of_run = (
+        (STAGE, directory.predictions) if split == "test" else (TUNING_STAGE, directory.validation)
+    )
     missing = []
-    for edges in dict.fromkeys(run.edges for run in runs):
-        run_directory = directory.run(edges)
+    for graph in dict.fromkeys(run.graph for run in runs):
+        run_directory = directory.run(graph)
         described = run_directory.description()
         subgraphs = read_manifest(run_directory.subgraphs, "subgraphs", "e2egrec compare")
-        for split in ("valid", "test"):
-            if not subgraphs.details["files"][split]:
+        for needed in ("valid", "test"):
+            if not subgraphs.details["files"][needed]:
                 raise E2EGRecError(
-                    f"{run_directory.subgraphs / split} holds no impressions: a comparison needs them; change `split` in the "
+                    f"{run_directory.subgraphs / needed} holds no impressions: a comparison needs them; change `split` in the "
                     "description"
                 )
         for run in runs:
-            if run.edges == edges:
-                expected = predictions_fingerprint(described, run.model, run.seed, subgraphs)
-                if not is_finished(directory.predictions(run.model, run.seed), expected):
+            if run.graph == graph:
+                model = ComparedModel.parse(run.model)
+                expected = predictions_fingerprint(described, model, run.seed, subgraphs, stage)
+                if not is_finished(of_run(run.model, run.seed), expected, stage):
                     missing.append(run)
     return [run for run in runs if run in missing]
 
@@ -64,7 +88,8 @@ def forget(directory: CompareDirectory, runs: Sequence[PlannedRun]) -> None:
     for run in runs:
         for made in (
             directory.predictions(run.model, run.seed),
-            directory.run(run.edges).model(run.model, run.seed),
+            directory.validation(run.model, run.seed),
+            directory.trained(run.graph, run.model, run.seed),
         ):
             shutil.rmtree(made, ignore_errors=True)
 
@@ -87,11 +112,11 @@ def read_predictions(
         for name in _LABELS:
             if not np.array_equal(rows[name], first[name], equal_nan=name == "stay"):
                 raise E2EGRecError(
-                    f"{path} holds other test rows than the predictions of {runs[0].model} seed {runs[0].seed} (`{name}` differs); "
+                    f"{path} holds other test rows than the predictions of {runs[0].label} seed {runs[0].seed} (`{name}` differs); "
                     "remove both and run `e2egrec compare` again"
                 )
         stay = rows["predicted_stay"] if description.has_stay else None
-        predicted.setdefault(run.model, {})[run.seed] = Predictions(rows["predicted_reward"], stay)
+        predicted.setdefault(run.label, {})[run.seed] = Predictions(rows["predicted_reward"], stay)
     labels = LabelledRows(
         reward=first["reward"],
         user=first["user"],
@@ -112,6 +137,7 @@ def comparison_report(
     draws: int,
     jobs: int,
     advance: Callable[[], object],
+    facts: RowFacts = NO_FACTS,
 ) -> dict[str, Any]:
     """The report of finished runs (see `build_comparison`).
 
@@ -124,19 +150,20 @@ def comparison_report(
       draws: of the bootstrap.
       jobs: runs that were made side by side, for the note on costs.
       advance: called `steps_of` times.
+      facts: what `read_row_facts` returned.
     """
     costs: dict[str, dict[int, Any]] = {}
     for run in runs:
-        costs.setdefault(run.model, {})[run.seed] = read_costs(
-            directory, directory.run(run.edges), run.model, run.seed
+        costs.setdefault(run.label, {})[run.seed] = read_costs(
+            directory, directory.run(run.graph), run.model, run.seed
         )
-    meanings = [f"{model}: {variant_named(model).meaning}" for model in predicted]
+    meanings = [meaning_of(run.label, ComparedModel.parse(run.model)) for run in runs]
     context = {
         "dataset": description.name,
         "regime": description.graph.regime,
         "protocol": description.evaluation.protocol,
         "split": "test",
-        "models": meanings,
+        "models": list(dict.fromkeys(meanings)),
         "gauc": _GAUC_WEIGHTING,
         "machine": f"{platform.machine()}, {os.cpu_count()} cores{_accelerators()}",
         "jobs": jobs,
@@ -144,7 +171,7 @@ def comparison_report(
         "tensorflow": tf.__version__,
         "numpy": np.__version__,
     }
-    return build_comparison(rows, predicted, context, costs, leak_checks, draws, advance)
+    return build_comparison(rows, predicted, context, costs, leak_checks, draws, advance, facts)
 
 
 def _accelerators() -> str:

@@ -32,6 +32,7 @@ _FILES_PER_SPLIT = 4
 _NEIGHBOURS_PER_RECORD = 8  # spread over all of them: the lightest are the likeliest to be wrong
 _NEWEST_EVENT_TIME = b"newest_event_time"  # in the footer of an edge file
 _CO_USERS = 2  # that a Swing or co-occurrence edge needs
+_INDIRECT = ("random", "two-hop")  # kinds that link items which no user shares
 
 
 class _Record(NamedTuple):
@@ -104,11 +105,11 @@ def _check_records(
     require_allowed_support(
         edges,
         rows_with(events, description, spec.positive),
-        0 if spec.edges == "random" else _CO_USERS,
+        0 if spec.edges in _INDIRECT else _CO_USERS,
         spec.regime,
         str(run.graph),
     )
-    explained = "hold both items of an edge" if spec.edges == "random" else "explain an edge"
+    explained = "hold both items of an edge" if spec.edges in _INDIRECT else "explain an edge"
     return {
         "neighbours come from a snapshot before the impression (neighbours)": len(edges.neighbour),
         f"older rows of regime {spec.regime} {explained} (edges)": len(edges.neighbour),

@@ -47,6 +47,17 @@ def allowed_events(
     return events.take((events.role & role) > 0)
 
 
+def all_events(description: DatasetDescription, files: LogFiles, open_raw: OpenRaw) -> EventBlock:
+    """Every row that feeds the ranker or the graph, without exact duplicates.
+
+    Args:
+      description: the data set.
+      files: every file of every log.
+      open_raw: opens a path's bytes.
+    """
+    return assemble_users(_blocks(description, files, open_raw), description)
+
+
 def rows_with(events: EventBlock, description: DatasetDescription, behaviours: Sequence[str]) -> LoggedRows:
     """The events on which any of the behaviours happened."""
     names = description.behaviour_names

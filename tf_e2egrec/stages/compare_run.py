@@ -1,7 +1,8 @@
 """One run of a comparison: a model of one seed is trained, predicts the test split, and its cost is measured.
 
-    python -m tf_e2egrec.stages.compare_run DIR EDGES MODEL SEED
+    python -m tf_e2egrec.stages.compare_run [--split valid] DIR GRAPH MODEL SEED
 
+With `--split valid` it predicts the validation split instead, and never opens the test split: that is how settings are tuned.
 `e2egrec compare` starts each run as a process of its own, so that memory is returned and no run sees the state of another.
 """
 
@@ -13,8 +14,9 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import tensorflow as tf
@@ -31,10 +33,13 @@ from tf_e2egrec.dataset.artefact import (
 from tf_e2egrec.dataset.description import DatasetDescription
 from tf_e2egrec.dataset.node_table import NodeTable
 from tf_e2egrec.errors import E2EGRecError
+from tf_e2egrec.evaluation.metrics import auc
 from tf_e2egrec.evaluation.report import write_whole
 from tf_e2egrec.models import E2EGRec
-from tf_e2egrec.stages.compare_directory import CompareDirectory
-from tf_e2egrec.stages.predict import predict_test
+from tf_e2egrec.stages.compare_directory import CompareDirectory, file_name
+from tf_e2egrec.stages.compared_model import ComparedModel
+from tf_e2egrec.stages.labelled_run import LabelledRun
+from tf_e2egrec.stages.predict import predict_splits, predict_test
 from tf_e2egrec.stages.run_directory import RunDirectory
 from tf_e2egrec.stages.train import (
     balancing_callbacks,
@@ -46,25 +51,34 @@ from tf_e2egrec.stages.train import (
 from tf_e2egrec.subgraphs.feature_table import FeatureTable
 from tf_e2egrec.subgraphs.impression_source import impressions
 
-STAGE = "compare"
+STAGE, TUNING_STAGE = "compare", "tune"
 PREDICTIONS_FILE = "predictions.parquet"
 _WARM_UP_STEPS, _TIMED_STEPS = 5, 30
 _MIB = 1 << 20
 
 
 def predictions_fingerprint(
-    description: DatasetDescription, model: str, seed: int, subgraphs: Manifest
+    description: DatasetDescription, model: ComparedModel, seed: int, subgraphs: Manifest, stage: str = STAGE
 ) -> str:
-    """The fingerprint that the predictions of a model trained on these subgraphs have."""
-    trained = train_fingerprint(description, model, seed, subgraphs)
-    return fingerprint_of(STAGE, trained, description.evaluation.model_dump(mode="json"))
+    """The fingerprint that the predictions of a model trained on these subgraphs have.
+
+    Args:
+      description: of the graph; the model's settings come on top.
+      model: what is trained.
+      seed: of weights and shuffling.
+      subgraphs: the manifest of the graph's subgraphs.
+      stage: `STAGE`, or `TUNING_STAGE` for those of the validation split.
+    """
+    own = model.described(description)
+    trained = train_fingerprint(own, model.variant, seed, subgraphs)
+    return fingerprint_of(stage, trained, own.evaluation.model_dump(mode="json"))
 
 
-def is_finished(directory: Path, fingerprint: str) -> bool:
+def is_finished(directory: Path, fingerprint: str, stage: str = STAGE) -> bool:
     """Whether a directory holds the predictions of this fingerprint."""
     try:
         require_match(
-            read_manifest(directory, STAGE, "e2egrec compare"), fingerprint, directory, "e2egrec compare"
+            read_manifest(directory, stage, "e2egrec compare"), fingerprint, directory, "e2egrec compare"
         )
     except StaleArtefactError:
         return False
@@ -77,40 +91,85 @@ def run_one(directory: CompareDirectory, run: RunDirectory, model: str, seed: in
     Args:
       directory: of the comparison.
       run: of the graph that the model needs, with its subgraphs.
-      model: name of a variant.
+      model: text of a `ComparedModel`.
       seed: of weights and shuffling.
 
     Returns:
       The manifest of the predictions; `details`: `seconds_per_step`.
     """
-    description = run.description()
-    subgraphs = read_subgraphs_manifest(run, description)
-    target = run.model(model, seed)
-    trained = _trained(target, train_fingerprint(description, model, seed, subgraphs))
-    if trained is None:
-        trained = train_model(run, description, subgraphs, model, seed)
-        _write_costs(directory.costs(model, seed), trained)
-    network = load_model(target)
-    rows = predict_test(network, run, description, subgraphs)
+    made = _trained_model(directory, run, model, seed)
+    network = load_model(made.path)
+    rows = predict_test(network, run, made.description, made.subgraphs)
     with publish(directory.predictions(model, seed)) as staging:
         pq.write_table(pa.table(rows), staging / PREDICTIONS_FILE)
-        manifest = Manifest(
-            stage=STAGE,
-            configuration={"model": model, "seed": seed, "edges": description.graph.edges},
-            fingerprint=predictions_fingerprint(description, model, seed, subgraphs),
-            inputs=subgraphs.inputs,
-            upstream=trained.fingerprint,
-            newest_edge_time=subgraphs.newest_edge_time,
-            counters={"rows": len(rows["reward"])},
-            details={"seconds_per_step": seconds_per_step(network, run, description)},
-        )
+        details = {"seconds_per_step": seconds_per_step(network, run, made.description)}
+        manifest = _manifest(made, model, seed, STAGE, len(rows["reward"]), details)
         write_manifest(staging, manifest)
     return manifest
 
 
+def validate_one(directory: CompareDirectory, run: RunDirectory, model: str, seed: int) -> Manifest:
+    """Train a model, unless it is there, and publish its predictions of the validation split, by the description's protocol.
+
+    Args:
+      directory, run, model, seed: as in `run_one`.
+
+    Returns:
+      The manifest; `details`: `valid_auc`, None where the predictions are no numbers (a training that diverged).
+    """
+    made = _trained_model(directory, run, model, seed)
+    network = load_model(made.path)
+    rows = predict_splits(network, run, made.description, made.subgraphs, splits=("valid",))["valid"]
+    is_known = bool(np.isfinite(rows["predicted_reward"]).all())
+    details = {"valid_auc": auc(rows["reward"], rows["predicted_reward"]) if is_known else None}
+    with publish(directory.validation(model, seed)) as staging:
+        pq.write_table(pa.table(rows), staging / PREDICTIONS_FILE)
+        manifest = _manifest(made, model, seed, TUNING_STAGE, len(rows["reward"]), details)
+        write_manifest(staging, manifest)
+    return manifest
+
+
+class _Made(NamedTuple):
+    """A trained model, and what it was made from."""
+
+    description: DatasetDescription
+    subgraphs: Manifest
+    compared: ComparedModel
+    path: Path
+    trained: Manifest
+
+
+def _trained_model(directory: CompareDirectory, run: RunDirectory, model: str, seed: int) -> _Made:
+    compared = ComparedModel.parse(model)
+    description = compared.described(run.description())
+    subgraphs = read_subgraphs_manifest(run, description)
+    labelled = LabelledRun(run.root, file_name(model))
+    path = labelled.model(compared.variant, seed)
+    trained = _trained(path, train_fingerprint(description, compared.variant, seed, subgraphs))
+    if trained is None:
+        trained = train_model(labelled, description, subgraphs, compared.variant, seed)
+        _write_costs(directory.costs(model, seed), trained)
+    return _Made(description, subgraphs, compared, path, trained)
+
+
+def _manifest(
+    made: _Made, model: str, seed: int, stage: str, rows: int, details: Mapping[str, float | None]
+) -> Manifest:
+    return Manifest(
+        stage=stage,
+        configuration={"model": model, "seed": seed, "edges": made.description.graph.edges},
+        fingerprint=predictions_fingerprint(made.description, made.compared, seed, made.subgraphs, stage),
+        inputs=made.subgraphs.inputs,
+        upstream=made.trained.fingerprint,
+        newest_edge_time=made.subgraphs.newest_edge_time,
+        counters={"rows": rows},
+        details=dict(details),
+    )
+
+
 def read_costs(directory: CompareDirectory, run: RunDirectory, model: str, seed: int) -> dict[str, Any]:
     """Parameters, seconds and memory of one finished run; None where nobody measured them."""
-    trained = read_manifest(run.model(model, seed), "train", f"e2egrec compare --models {model}")
+    trained = read_manifest(run.model(file_name(model), seed), "train", f"e2egrec compare --models {model}")
     path = directory.costs(model, seed)
     measured = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     if measured.get("fingerprint") != trained.fingerprint:
@@ -193,14 +252,18 @@ def _peak_gpu_memory() -> float | None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one model; the exit code is 2 after a mistake that one sentence explains."""
     parser = argparse.ArgumentParser(prog="python -m tf_e2egrec.stages.compare_run")
+    parser.add_argument("--split", choices=("valid", "test"), default="test")
     parser.add_argument("directory", type=Path)
-    parser.add_argument("edges")
+    parser.add_argument("graph")
     parser.add_argument("model")
     parser.add_argument("seed", type=int)
     arguments = parser.parse_args(argv)
-    directory = CompareDirectory(arguments.directory)
+    directory, make = (
+        CompareDirectory(arguments.directory),
+        run_one if arguments.split == "test" else validate_one,
+    )
     try:
-        run_one(directory, directory.run(arguments.edges), arguments.model, arguments.seed)
+        make(directory, directory.run(arguments.graph), arguments.model, arguments.seed)
     except E2EGRecError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -1,9 +1,10 @@
-"""The evaluate stage: trained models and the test split in, a report out."""
+"""The evaluate stage: trained models and a split in, a report out."""
 
 import json
 import os
 import platform
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -24,16 +25,26 @@ from tf_e2egrec.dataset.description import DatasetDescription
 from tf_e2egrec.dataset.time_axis import day_names
 from tf_e2egrec.errors import E2EGRecError
 from tf_e2egrec.evaluation.report import build_report, evaluate_predictions, write_report
-from tf_e2egrec.stages.predict import predict_test
+from tf_e2egrec.stages.compare_directory import model_of
+from tf_e2egrec.stages.compared_model import ComparedModel
+from tf_e2egrec.stages.predict import predict_splits
 from tf_e2egrec.stages.run_directory import RunDirectory
 from tf_e2egrec.stages.train import load_model, read_subgraphs_manifest
 
+Split = Literal["valid", "test"]
 
-def evaluate_models(run: RunDirectory) -> dict[str, Any]:
-    """Evaluate every trained model on the test split and write RUN_DIR/evaluation.
+
+def evaluation_directory(run: RunDirectory, split: Split) -> Path:
+    """Where the report of a split stands: RUN_DIR/evaluation, or RUN_DIR/evaluation-valid."""
+    return run.evaluation if split == "test" else run.evaluation.with_name(f"{run.evaluation.name}-{split}")
+
+
+def evaluate_models(run: RunDirectory, split: Split = "test") -> dict[str, Any]:
+    """Evaluate every trained model on a split and write its report.
 
     Args:
       run: the run directory.
+      split: `valid` never reads the test split; its figures are there to choose by.
 
     Returns:
       The report (see `build_report`); `report.json`, `report.md` and the predictions of each model are
@@ -46,12 +57,13 @@ def evaluate_models(run: RunDirectory) -> dict[str, Any]:
     subgraphs = read_subgraphs_manifest(run, description)
     models = _trained_models(run, subgraphs)
     results: dict[str, dict[int, Any]] = {}
-    with publish(run.evaluation) as staging:
+    with publish(evaluation_directory(run, split)) as staging:
         for name, seed, directory in run.trained_models():
             tf.keras.backend.clear_session()
-            rows = predict_test(load_model(directory), run, description, subgraphs, f"{name} seed {seed}")
+            network, own, label = load_model(directory), _described(name, description), f"{name} seed {seed}"
+            rows = predict_splits(network, run, own, subgraphs, (split,), label)[split]
             pq.write_table(pa.table(rows), staging / f"predictions-{name}-seed-{seed}.parquet")
-            results.setdefault(name, {})[seed] = evaluate_predictions(
+            results.setdefault(model_of(name), {})[seed] = evaluate_predictions(
                 reward=rows["reward"],
                 reward_probability=rows["predicted_reward"],
                 user=rows["user"],
@@ -59,36 +71,42 @@ def evaluate_models(run: RunDirectory) -> dict[str, Any]:
                 stay=rows["stay"] if description.has_stay else None,
                 stay_seconds=rows["predicted_stay"] if description.has_stay else None,
             )
-        report = build_report(results, _context(description))
+        report = build_report(results, _context(description, split))
         write_report(report, staging)
-        write_manifest(staging, _manifest(description, models, subgraphs))
+        write_manifest(staging, _manifest(description, models, subgraphs, split))
     return report
 
 
-def current_report(run: RunDirectory) -> dict[str, Any] | None:
-    """The report in RUN_DIR/evaluation, or None where it is missing or out of date.
+def current_report(run: RunDirectory, split: Split = "test") -> dict[str, Any] | None:
+    """The report of a split, or None where it is missing or out of date.
 
     Raises:
       E2EGRecError: as `evaluate_models`.
     """
     description = run.description()
     subgraphs = read_subgraphs_manifest(run, description)
-    expected = _manifest(description, _trained_models(run, subgraphs), subgraphs)
+    expected = _manifest(description, _trained_models(run, subgraphs), subgraphs, split)
+    directory = evaluation_directory(run, split)
     try:
-        manifest = read_manifest(run.evaluation, "evaluate", "e2egrec evaluate")
-        require_match(manifest, expected.fingerprint, run.evaluation, "e2egrec evaluate")
+        manifest = read_manifest(directory, "evaluate", "e2egrec evaluate")
+        require_match(manifest, expected.fingerprint, directory, "e2egrec evaluate")
     except StaleArtefactError:
         return None
-    report: dict[str, Any] = json.loads((run.evaluation / "report.json").read_text(encoding="utf-8"))
+    report: dict[str, Any] = json.loads((directory / "report.json").read_text(encoding="utf-8"))
     return report
 
 
-def _context(description: DatasetDescription) -> dict[str, Any]:
+def _described(name: str, description: DatasetDescription) -> DatasetDescription:
+    """The description that a model was trained by: a comparison's may have settings of their own, which its folder's name says."""
+    return ComparedModel.parse(model_of(name)).described(description) if "@" in name else description
+
+
+def _context(description: DatasetDescription, split: Split) -> dict[str, Any]:
     return {
         "dataset": description.name,
         "regime": description.graph.regime,
         "protocol": description.evaluation.protocol,
-        "split": "test",
+        "split": split,
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         "version": tf_e2egrec.__version__,
         "tensorflow": tf.__version__,
@@ -115,12 +133,16 @@ def _trained_models(run: RunDirectory, subgraphs: Manifest) -> dict[str, str]:
     return models
 
 
-def _manifest(description: DatasetDescription, models: dict[str, str], subgraphs: Manifest) -> Manifest:
-    configuration = {
+def _manifest(
+    description: DatasetDescription, models: dict[str, str], subgraphs: Manifest, split: Split
+) -> Manifest:
+    configuration: dict[str, Any] = {
         "dataset": description.name,
         "evaluation": description.evaluation.model_dump(mode="json"),
         "models": models,
     }
+    if split != "test":
+        configuration["split"] = split
     return Manifest(
         stage="evaluate",
         configuration=configuration,

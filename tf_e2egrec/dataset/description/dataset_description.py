@@ -4,6 +4,7 @@ from typing import Self
 
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
+from tf_e2egrec.dataset.description.comparison_spec import ComparisonSpec
 from tf_e2egrec.dataset.description.entity_table import EntityTable
 from tf_e2egrec.dataset.description.evaluation_spec import EvaluationSpec
 from tf_e2egrec.dataset.description.feature_spec import FeatureSpec
@@ -29,7 +30,7 @@ class DatasetDescription(StrictModel):
       bad_rows: share of unreadable rows up to which a log is accepted; they are skipped and counted.
       interactions: the logs.
       items, users: feature tables.
-      ranker, graph, split, model, training, evaluation: see there.
+      ranker, graph, split, model, training, evaluation, comparison: see there.
     """
 
     name: str
@@ -44,6 +45,8 @@ class DatasetDescription(StrictModel):
     model: ModelSpec = ModelSpec()
     training: TrainingSpec = TrainingSpec()
     evaluation: EvaluationSpec = EvaluationSpec()
+    # Left out of dumps, because no artefact's fingerprint may depend on it.
+    comparison: ComparisonSpec = Field(default=ComparisonSpec(), exclude=True)
 
     _data_root: str = PrivateAttr(default=".")
 

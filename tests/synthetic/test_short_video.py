@@ -164,6 +164,23 @@ def test_the_description_fits_the_data(tmp_path, config):
         assert used <= set(columns)
 
 
+@pytest.mark.parametrize("domains", [("video",), ("video", "goods")])
+def test_few_labels_change_the_description_alone(tmp_path, domains):
+    config = dataclasses.replace(TINY, domains=domains)
+    few = dataclasses.replace(config, label_share=0.25)
+    for name, table in generate_short_video(config).items():
+        assert table.equals(generate_short_video(few)[name])
+    ordinary = load_description(write_short_video(config, tmp_path / "data"))
+    description = load_description(write_short_video(few, tmp_path / "few"))
+    assert description.graph.regime == "cross-domain"
+    shares = [rows.users_share for rows in description.ranker.rows if rows.users_share is not None]
+    assert shares == [0.25]
+    rest = [rows for rows in description.ranker.rows if rows.users_share is None]
+    assert rest == ordinary.ranker.rows
+    assert (description.split, description.training) == (ordinary.split, ordinary.training)
+    assert (description.model.dropout, ordinary.model.dropout) == (0.3, 0.0)
+
+
 def test_goods_share_the_users_and_their_interests():
     tables = generate_short_video(dataclasses.replace(SMALL, domains=("video", "goods")), truth=True)
     goods = tables["goods_interactions"]
@@ -216,6 +233,8 @@ def test_a_failure_leaves_nothing_behind(tmp_path):
         {"impressions": 10},
         {"graph_signal": 1.5},
         {"domains": ("goods",)},
+        {"label_share": 0.0},
+        {"label_share": 1.5},
         {"seed": -1},
     ],
 )

@@ -11,6 +11,7 @@ from tf_e2egrec.cli import (
     model_commands,
     run_command,
     serving_commands,
+    simulate_command,
     unigraph_command,
 )
 from tf_e2egrec.cli.console import complain
@@ -48,6 +49,7 @@ app.command()(model_commands.evaluate)
 app.command()(model_commands.export)
 app.command()(compare_command.compare)
 app.command()(compare_command.report)
+app.command()(simulate_command.simulate)
 app.command()(serving_commands.serve)
 app.command()(serving_commands.predict)
 

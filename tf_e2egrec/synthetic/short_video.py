@@ -12,11 +12,14 @@ from tf_e2egrec.dataset.artefact import publish
 from tf_e2egrec.errors import E2EGRecError
 from tf_e2egrec.synthetic.short_video_config import ShortVideoConfig
 from tf_e2egrec.synthetic.short_video_description import short_video_description
+from tf_e2egrec.synthetic.short_video_requests import ShortVideoRequests
 from tf_e2egrec.synthetic.short_video_simulation import ShortVideoSimulation
 from tf_e2egrec.synthetic.short_video_world import Catalogue, Users, World, build_world
 
 __all__ = ["ShortVideoConfig", "generate_short_video", "write_short_video"]
 
+REQUESTS_TRUTH = "requests_truth.parquet"
+TRUTH = ("click_probability", "expected_stay_s")
 _DEVICES = np.array(["android", "ios", "tablet"])
 _AGES = np.array(["-17", "18-24", "25-34", "35-44", "45-54", "55-"])
 
@@ -26,7 +29,8 @@ def generate_short_video(config: ShortVideoConfig, truth: bool = False) -> dict[
 
     Args:
       config: sizes and character.
-      truth: also give what no real log has: `click_probability` of each impression and `niche` of each item.
+      truth: also give what no real log has: `click_probability` and (of videos) `expected_stay_s` of each impression,
+        `niche` of each item.
 
     Returns:
       `interactions` (user_id, video_id, time_ms, position, is_click, is_like, is_long_view, stay_s,
@@ -37,7 +41,7 @@ def generate_short_video(config: ShortVideoConfig, truth: bool = False) -> dict[
     world = build_world(config)
     tables = {"users": _user_table(world.users)}
     for domain in config.domains:
-        simulation = ShortVideoSimulation(config, world, domain)
+        simulation = _simulation(config, world, domain)
         tables[_LOG_NAME[domain]] = pa.concat_tables(simulation.days(truth))
         tables[_ITEM_NAME[domain]] = _item_table(world, domain, truth)
     return tables
@@ -55,10 +59,11 @@ def write_short_video(
 
     Returns:
       The path of `dataset.yaml`; beside it `interactions/day-XX.parquet`, `videos.parquet`, `users.parquet`,
-      and with the domain `goods` also `goods_interactions/day-XX.parquet` and `goods.parquet`.
+      and with the domain `goods` also `goods_interactions/day-XX.parquet` and `goods.parquet`, with requests
+      also `requests_truth.parquet` (user_id, video_id, time_ms, click_probability, expected_stay_s).
 
     Raises:
-      E2EGRecError: the folder exists, or cannot be written.
+      E2EGRecError: the folder exists or cannot be written, or nobody has enough new videos for a request.
     """
     directory = Path(directory)
     if directory.exists():
@@ -85,10 +90,20 @@ def _write_files(config: ShortVideoConfig, folder: Path, progress: Callable[[int
         pq.write_table(_item_table(world, domain, truth=False), folder / f"{_ITEM_NAME[domain]}.parquet")
         logs = folder / _LOG_NAME[domain]
         logs.mkdir()
-        for day, table in enumerate(ShortVideoSimulation(config, world, domain).days()):
-            pq.write_table(table, logs / f"day-{day:02d}.parquet")
+        simulation = _simulation(config, world, domain)
+        has_requests = isinstance(simulation, ShortVideoRequests)
+        for day, table in enumerate(simulation.days(truth=has_requests)):
+            logged = [name for name in table.column_names if name not in TRUTH]
+            pq.write_table(table.select(logged), logs / f"day-{day:02d}.parquet")
+            if has_requests and day == config.days - 1:
+                pq.write_table(table.select([*logged[:3], *TRUTH]), folder / REQUESTS_TRUTH)
             progress(next(done), config.days * len(config.domains))
     (folder / "dataset.yaml").write_text(short_video_description(config), encoding="utf-8")
+
+
+def _simulation(config: ShortVideoConfig, world: World, domain: str) -> ShortVideoSimulation:
+    has_requests = config.request_candidates is not None and domain == "video"
+    return (ShortVideoRequests if has_requests else ShortVideoSimulation)(config, world, domain)
 
 
 def _user_table(users: Users) -> pa.Table:

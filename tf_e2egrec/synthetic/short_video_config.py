@@ -25,7 +25,12 @@ class ShortVideoConfig:
       domains: `("video",)`, or `("video", "goods")`: a second log of goods, one row for three video
         impressions, whose clicks follow the same interests of the same users; for a graph that sees more than
         the ranker.
+      label_share: in (0, 1], the share of the users whose impressions are the ranker's; below 1, the graph sees the other
+        users' clicks, too. It changes the description alone, not the logs. It makes labels scarce, where a graph is
+        worth most: an item has few labels of its own, but many co-clicks whose neighbours have some.
       start: the first day (UTC).
+      request_candidates: when given, the last day of the video log holds requests instead (`ShortVideoRequests`), each
+        with this many candidates, for a simulation of policies; `impressions` then counts the former days' share only.
 
     Raises:
       E2EGRecError: a value is out of its range.
@@ -39,6 +44,8 @@ class ShortVideoConfig:
     graph_signal: float = 1.0
     domains: tuple[str, ...] = ("video",)
     start: datetime.date = datetime.date(2026, 1, 5)
+    request_candidates: int | None = None
+    label_share: float = 1.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "domains", tuple(self.domains))
@@ -53,8 +60,14 @@ class ShortVideoConfig:
             f"`graph_signal` must lie between 0 and 1. Received: {self.graph_signal}": 0
             <= self.graph_signal
             <= 1,
+            f"`label_share` must be above 0 and at most 1. Received: {self.label_share}": 0
+            < self.label_share
+            <= 1,
             f'`domains` must be ("video",) or ("video", "goods"). Received: {self.domains}': self.domains
             in _DOMAINS,
+            f"`request_candidates` must be at least 2. Received: {self.request_candidates}": (
+                self.request_candidates is None or self.request_candidates >= 2
+            ),
         }
         for message, holds in checks.items():
             if not holds:

@@ -8,8 +8,7 @@ from tf_e2egrec.synthetic.short_video_world import CONTENT_DIM, MAX_TAGS
 _HEAD = """\
 # A generated short-video log: {impressions} impressions, {users} users, {videos} videos, {days} days,
 # seed {seed}, graph signal {graph_signal} (0: a co-click graph has nothing to add; 1: it has much).
-#   e2egrec run dataset.yaml --out RUN_DIR
-name: short-video                 # what reports call the data set
+{about}name: {name:<28}# what reports call the data set
 seed: 0                           # seeds row filters, caps, negatives and neighbour samples
 
 interactions:                     # one entry per log
@@ -106,24 +105,36 @@ training:
   batch_size: 2048                # impressions per step
 """
 
-_VIDEO_ROWS = "  rows: [{domain: video}]         # filters; all must hold\n"
+_RUN = "#   e2egrec run dataset.yaml --out RUN_DIR\n"
+_SIMULATION = """\
+# For `e2egrec simulate`: the last day holds requests, one per user, with the outcome of each of {candidates} candidates.
+# They only test. requests_truth.parquet knows what the outcomes were drawn from: no model may read it.
+"""
+_FEW_LABELS = """
+model:
+  dropout: 0.3                    # in the towers: with few labels they memorise
+"""
 _EQUAL = "equal                   # the graph sees exactly the ranker's rows"
-_CROSS = "cross-domain            # the graph sees more than the ranker: goods, too"
+_CROSS = "cross-domain            # the graph sees more than the ranker: {more}"
 
 
 def short_video_description(config: ShortVideoConfig, window: str = "all") -> str:
     """YAML text of the description file for the folder that `write_short_video` makes.
 
-    The last two days test, the day before validates; the first (three, in a long log) only feed the graph.
+    The last two days test (of a log with requests, their day alone), the day before validates; the first (three, in a
+    long log) only feed the graph.
 
     Args:
       config: what was generated.
       window: how far back a graph snapshot sees.
     """
     goods = "goods" in config.domains
-    moments = {"labels_from": 3 if config.days >= 9 else 1, "train_until": config.days - 3}
-    moments |= {"valid_until": config.days - 2, "test_until": config.days}
+    candidates, test_days = config.request_candidates, 1 if config.request_candidates else 2
+    moments = {"labels_from": 3 if config.days >= 9 else 1, "train_until": config.days - test_days - 1}
+    moments |= {"valid_until": config.days - test_days, "test_until": config.days}
     values = {
+        "about": _SIMULATION.format(candidates=candidates) if candidates else _RUN,
+        "name": "short-video-simulation" if candidates else "short-video",
         "impressions": config.impressions,
         "users": config.users,
         "videos": config.videos,
@@ -132,11 +143,29 @@ def short_video_description(config: ShortVideoConfig, window: str = "all") -> st
         "graph_signal": config.graph_signal,
         "tags": MAX_TAGS,
         "content": CONTENT_DIM,
-        "rows": _VIDEO_ROWS if goods else "",
-        "regime": _CROSS if goods else _EQUAL,
+        "rows": _ranker_rows(config),
+        "regime": _regime(config),
         "window": window,
         **{name: config.start + datetime.timedelta(days=day) for name, day in moments.items()},
     }
     parts = [_HEAD, _ITEMS, _GOODS_ITEMS if goods else "", _TAIL]
     head, items, goods_items, tail = (part.format(**values) for part in parts)
-    return head + (_GOODS_LOG if goods else "") + items + goods_items + tail
+    few_labels = _FEW_LABELS if config.label_share < 1 else ""
+    return head + (_GOODS_LOG if goods else "") + items + goods_items + tail + few_labels
+
+
+def _ranker_rows(config: ShortVideoConfig) -> str:
+    """The line that filters the ranker's rows, or nothing where it trains on all."""
+    filters = ["{domain: video}"] if "goods" in config.domains else []
+    if config.label_share < 1:
+        filters.append(f"{{users_share: {config.label_share}}}")
+    if not filters:
+        return ""
+    rows = f"rows: [{', '.join(filters)}]"
+    return f"  {rows:<32}# filters; all must hold\n"
+
+
+def _regime(config: ShortVideoConfig) -> str:
+    more = ["goods"] if "goods" in config.domains else []
+    more += ["other users"] if config.label_share < 1 else []
+    return _CROSS.format(more=" and ".join(more) + ", too") if more else _EQUAL

@@ -1,5 +1,6 @@
 """`ShortVideoSimulation`: what is shown to whom, and what they do with it, one day at a time."""
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -27,6 +28,7 @@ _AFFINITY, _QUALITY, _POSITION, _LENGTH, _EVENING = 1.35, 0.4, 0.3, 0.15, 0.15
 _STAY_BASE, _STAY_AFFINITY, _STAY_QUALITY, _STAY_LENGTH, _STAY_NOISE = -1.0, 0.35, 0.15, 0.2, 0.5
 _LONG_VIEW = 0.7  # share of the duration
 _STAY_MAXIMUM = 2.0  # loops, in durations
+_NO_GLANCE, _GLANCE_NOISE = 0.6, 0.5  # what is not clicked: share without a stay, deviation of log(stay) else
 
 
 class ShortVideoSimulation:
@@ -53,7 +55,7 @@ class ShortVideoSimulation:
         """The log's days in order; tables sorted by (time, user).
 
         Args:
-          truth: add the column `click_probability`, which no real log has.
+          truth: add what no real log has: the columns `click_probability` and, of videos, `expected_stay_s`.
         """
         self._seen, self._intercept = np.zeros(0, np.int64), None
         for day in range(self._config.days):
@@ -74,7 +76,7 @@ class ShortVideoSimulation:
         ids = {"user_id": user + 1, f"{self._domain}_id": item + self._catalogue.first_id, "time_ms": time}
         columns = {**ids, "position": position.astype(np.int32), **columns}
         if truth:
-            columns["click_probability"] = probability
+            columns |= self._truth(user, item, probability)
         order = np.lexsort((user, time))
         return pa.table({name: values[order] for name, values in columns.items()})
 
@@ -116,9 +118,7 @@ class ShortVideoSimulation:
     def _shown(self, user: np.ndarray, now: int, exploration: float, rng: np.random.Generator) -> np.ndarray:
         """The logging policy: one item for each impression of the hour that starts at `now`."""
         catalogue = self._catalogue
-        born = np.flatnonzero(catalogue.born_ms <= now)
-        age = (now - catalogue.born_ms[born]) / DAY_MS
-        fading = np.exp(-age / _FADE_DAYS) + _FADE_FLOOR
+        born, fading = exposure_weights(catalogue, now)
         candidates = born[_draw(fading * catalogue.popularity[born], (len(user), _CANDIDATES), rng)]
         known = _POLICY_STRENGTH * self._world.affinity(user[:, None], catalogue, candidates)
         look = known + rng.normal(0, _POLICY_NOISE, known.shape)
@@ -182,15 +182,8 @@ class ShortVideoSimulation:
                 "cross_domain": np.ones(n, bool),
             }
         duration = catalogue.duration[item]
-        ratio = np.exp(
-            _STAY_BASE
-            + _STAY_AFFINITY * affinity
-            + _STAY_QUALITY * catalogue.quality[item]
-            + self._world.users.patience[user]
-            - _STAY_LENGTH * _relative_length(catalogue, item)
-            + rng.normal(0, _STAY_NOISE, n)
-        )
-        glance = np.where(rng.random(n) < 0.6, 0.0, rng.lognormal(0.0, 0.5, n))
+        ratio = np.exp(self._log_stay_ratio(user, item, affinity) + rng.normal(0, _STAY_NOISE, n))
+        glance = np.where(rng.random(n) < _NO_GLANCE, 0.0, rng.lognormal(0.0, _GLANCE_NOISE, n))
         stay = np.where(click, np.minimum(ratio, _STAY_MAXIMUM) * duration, np.minimum(glance, duration))
         stay = stay.round(2).astype(np.float32)
         return {
@@ -201,6 +194,29 @@ class ShortVideoSimulation:
             "video_duration_s": duration,
             "dwell_s": stay.astype(np.float64),
         }
+
+    def _log_stay_ratio(self, user: np.ndarray, item: np.ndarray, affinity: np.ndarray) -> np.ndarray:
+        """Mean of log(stay / duration) of clicked videos, before the cut."""
+        return (
+            _STAY_BASE
+            + _STAY_AFFINITY * affinity
+            + _STAY_QUALITY * self._catalogue.quality[item]
+            + self._world.users.patience[user]
+            - _STAY_LENGTH * _relative_length(self._catalogue, item)
+        )
+
+    def _truth(self, user: np.ndarray, item: np.ndarray, probability: np.ndarray) -> dict[str, np.ndarray]:
+        """What `_behaviours` draws from: the click probability, and a video's mean stay before the click is known."""
+        truth = {"click_probability": probability}
+        if self._domain == "video":
+            duration = self._catalogue.duration[item].astype(np.float64)
+            log_ratio = self._log_stay_ratio(
+                user, item, self._world.affinity(user, self._catalogue, item)
+            ).astype(np.float64)
+            watched = _mean_of_cut_lognormal(log_ratio, _STAY_NOISE, _STAY_MAXIMUM) * duration
+            glanced = (1 - _NO_GLANCE) * _mean_of_cut_lognormal(np.zeros(len(item)), _GLANCE_NOISE, duration)
+            truth["expected_stay_s"] = probability * watched + (1 - probability) * glanced
+        return truth
 
     def _times(
         self, dwell: np.ndarray, first: np.ndarray, start: np.ndarray, day: int, rng: np.random.Generator
@@ -213,6 +229,13 @@ class ShortVideoSimulation:
         return start + np.minimum(offset, left).astype(np.int64)
 
 
+def exposure_weights(catalogue: Catalogue, now: int) -> tuple[np.ndarray, np.ndarray]:
+    """Row numbers of the items that are born at `now` (ms), and how their exposure has faded since."""
+    born = np.flatnonzero(catalogue.born_ms <= now)
+    age = (now - catalogue.born_ms[born]) / DAY_MS
+    return born, np.exp(-age / _FADE_DAYS) + _FADE_FLOOR
+
+
 def _draw(weights: np.ndarray, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
     """Indices drawn with probability proportional to `weights`."""
     cumulative = np.cumsum(weights)
@@ -223,6 +246,17 @@ def _draw(weights: np.ndarray, shape: tuple[int, ...], rng: np.random.Generator)
 def _relative_length(catalogue: Catalogue, item: np.ndarray) -> np.ndarray:
     """log(duration), about standard normal."""
     return (np.log(catalogue.duration[item]) - 3.3) / 0.7
+
+
+def _mean_of_cut_lognormal(location: np.ndarray, scale: float, cut: np.ndarray | float) -> np.ndarray:
+    """Mean of min(exp(N(location, scale)), cut), in closed form; float64 [n]."""
+    z = (np.log(cut) - location) / scale
+    below, above = _normal_cdf(z - scale), 1 - _normal_cdf(z)
+    return np.exp(location + scale**2 / 2) * below + cut * above
+
+
+def _normal_cdf(z: np.ndarray) -> np.ndarray:
+    return (1 + np.vectorize(math.erf, otypes=[np.float64])(z / math.sqrt(2))) / 2
 
 
 def _intercept_for(logit: np.ndarray, rate: float) -> float:

@@ -1,7 +1,7 @@
 """The graphs that Swing is compared with, made from finished edge files.
 
 A control is no production graph: one process rewrites the files, and holds the edges of one snapshot (20 bytes each, some 150
-while a random graph is made).
+while a random or a two-hop graph is made).
 """
 
 from pathlib import Path
@@ -12,10 +12,10 @@ import pyarrow.parquet as pq
 
 from beam_pipelines.transforms.swing_shard import NEWEST_EVENT_TIME, write_edges_file
 from tf_e2egrec.dataset.description.dataset_description import DatasetDescription
-from tf_e2egrec.dataset.description.graph_spec import EdgeKind
 from tf_e2egrec.graph.co_occurrence import co_occurrence_edges, pair_counting_spec
 from tf_e2egrec.graph.rewiring import rewired
 from tf_e2egrec.graph.swing import SwingEdges
+from tf_e2egrec.graph.two_hop import two_hop_edges
 
 
 def computed_for_control(description: DatasetDescription) -> DatasetDescription:
@@ -26,17 +26,17 @@ def computed_for_control(description: DatasetDescription) -> DatasetDescription:
     return description.model_copy(update={"graph": graph})
 
 
-def write_control(directory: Path, kind: EdgeKind, seed: int) -> dict[str, int]:
-    """Turn the Swing edges of every snapshot into those of a control, in place.
+def write_control(directory: Path, description: DatasetDescription) -> dict[str, int]:
+    """Turn the Swing edges of every snapshot into those that `graph.edges` asks for, in place.
 
     Args:
-      directory: holds `snapshot=<id>/shard-<n>.parquet`; of a random graph one file per snapshot is left.
-      kind: `swing` leaves everything as it is.
-      seed: of the random graph.
+      directory: holds `snapshot=<id>/shard-<n>.parquet`; of a random and of a two-hop graph one file per snapshot is left.
+      description: `graph.edges: swing` leaves everything as it is.
 
     Returns:
       Counters: `edges_in_common`, edges of the random graph that the Swing graph has, too.
     """
+    kind = description.graph.edges
     if kind == "swing":
         return {}
     in_common = 0
@@ -46,8 +46,12 @@ def write_control(directory: Path, kind: EdgeKind, seed: int) -> dict[str, int]:
             for file in files:
                 write_edges_file(co_occurrence_edges(_read([file])), file)
             continue
-        edges = rewired(_read(files), seed, int(snapshot.name.removeprefix("snapshot=")))
-        in_common += edges.counters["edges_in_common"]
+        edges = _read(files)
+        if kind == "random":
+            edges = rewired(edges, description.seed, int(snapshot.name.removeprefix("snapshot=")))
+            in_common += edges.counters["edges_in_common"]
+        else:
+            edges = two_hop_edges(edges, description.graph.swing.top)
         for file in files:
             file.unlink()
         write_edges_file(edges, snapshot / "shard-00000.parquet")

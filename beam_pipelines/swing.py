@@ -112,7 +112,7 @@ def run_swing(
         (staging / _DIGESTS).unlink()
         windows = written.by_snapshot(plan)
         reused = _take_over_edges(reuse, edges, known, windows) if reuse else 0
-        counters |= write_control(edges, description.graph.edges, description.seed)
+        counters |= write_control(edges, description)
         snapshots = _snapshots_written(edges, plan)
         if not snapshots:
             _log.warning(

@@ -46,7 +46,7 @@ def described(tmp_path_factory):
     }
     pq.write_table(pa.table(log), folder / "log.parquet")
     made = {}
-    for edges in ("swing", "co-occurrence", "random"):
+    for edges in ("swing", "co-occurrence", "random", "two-hop"):
         content = CONTENT | {"graph": CONTENT["graph"] | {"edges": edges}}
         (folder / f"{edges}.yaml").write_text(yaml.safe_dump(content))
         made[edges] = load_description(folder / f"{edges}.yaml")
@@ -100,7 +100,31 @@ def test_co_occurrence_counts_the_common_users_of_the_window(graphs, described):
         np.testing.assert_allclose(edges.normalised, edges.weight / largest, rtol=1e-6)
 
 
-@pytest.mark.parametrize("kind", ["random", "co-occurrence"])
+def test_the_two_hop_graph_combines_the_edges_of_each_snapshot(graphs):
+    swing, two_hop = tables(graphs, "swing"), tables(graphs, "two-hop")
+    assert swing.keys() == two_hop.keys()
+    indirect = 0
+    for snapshot, table in swing.items():
+        p = np.zeros((41, 41))
+        p[np.repeat(table.items, np.diff(table.indptr)), table.neighbours] = table.weights
+        total = p.sum(axis=1)
+        p[total > 0] /= total[total > 0, None]
+        expected = (p + p @ p + p * (total == 0)) / 2  # an item without neighbours keeps its own state
+        np.fill_diagonal(expected, 0)
+        other = two_hop[snapshot]
+        np.testing.assert_array_equal(other.items, table.items)
+        target = np.repeat(other.items, np.diff(other.indptr))
+        np.testing.assert_allclose(other.weights, expected[target, other.neighbours], rtol=1e-6)
+        best = [-np.sort(-expected[item])[:6] for item in other.items]
+        np.testing.assert_allclose(other.weights, np.concatenate([b[b > 0] for b in best]), rtol=1e-6)
+        indirect += (p[target, other.neighbours] == 0).sum()
+    assert indirect > 20
+    of_swing, of_two_hop = (graphs[1][kind].details["snapshots"] for kind in ("swing", "two-hop"))
+    for snapshot, record in of_swing.items():
+        assert of_two_hop[snapshot] == record | {"edges": len(two_hop[int(snapshot)].weights)}
+
+
+@pytest.mark.parametrize("kind", ["random", "co-occurrence", "two-hop"])
 def test_shards_change_nothing(described, graphs, tmp_path, kind):
     run_swing(described[0][kind], tmp_path / "graph", ["--swing_shards=1"])
     for snapshot, table in tables(graphs, kind).items():
@@ -110,7 +134,7 @@ def test_shards_change_nothing(described, graphs, tmp_path, kind):
 
 
 def test_each_graph_has_a_fingerprint_of_its_own(described):
-    assert len({swing_fingerprint(one) for one in described[0].values()}) == 3
+    assert len({swing_fingerprint(one) for one in described[0].values()}) == 4
 
 
 def test_refresh_refuses_a_control(described, graphs):

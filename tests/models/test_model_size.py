@@ -27,7 +27,8 @@ def test_the_parts_are_the_whole(models, counts):
 
 
 @pytest.mark.parametrize(
-    "name", ["R1", "R1-post-convolution", "R2", "R2b", "R3", "R4", "R5-random-graph", "R5-cooccurrence"]
+    "name",
+    ["R1", "R1-post-convolution", "R2", "R2b", "R3", "R4", "R5-random-graph", "R5-cooccurrence", "R5-2-hops"],
 )
 def test_models_of_the_comparison_have_as_many_parameters_as_the_full_one(counts, name):
     assert outside_embeddings(counts[name]) == pytest.approx(outside_embeddings(counts["R5"]), rel=0.01)

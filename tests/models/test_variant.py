@@ -12,12 +12,15 @@ def test_the_rows_of_the_comparison_are_all_there():
     assert set(VARIANTS) >= {
         "R0", "R1", "R1-post-convolution", "R2", "R2b", "R3", "R4", "R5",
         "R5-gate", "R5-bottom", "R5-attention", "R5-concat", "R5-graphsage", "R5-random-graph", "R5-cooccurrence",
+        "R5-2-hops",
     }  # fmt: skip
     assert len({variant.meaning for variant in VARIANTS.values()}) == len(VARIANTS)
 
 
 @pytest.mark.parametrize(
-    ("name", "without"), [("R3", {"ssl", "balance"}), ("R4", {"balance"}), ("R5-gate", {"fusion"}), ("R5-random-graph", {"edges"})]
+    ("name", "without"), [
+        ("R3", {"ssl", "balance"}), ("R4", {"balance"}), ("R5-gate", {"fusion"}), ("R5-random-graph", {"edges"}), ("R5-2-hops", {"edges"}),
+    ],
 )  # fmt: skip
 def test_an_ablation_takes_away_what_it_says_and_nothing_else(name, without):
     full, ablated = VARIANTS["R5"].model_dump(), VARIANTS[name].model_dump()
@@ -47,7 +50,8 @@ def test_an_unknown_model_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("name", "edges"), [("R5", "random"), ("R3", "co-occurrence"), ("R5-random-graph", "swing"), ("R1-post-convolution", "random")]
+    ("name", "edges"), [("R5", "random"), ("R3", "co-occurrence"), ("R5-random-graph", "swing"), ("R1-post-convolution", "random"),
+     ("R5-2-hops", "swing"), ("R5", "two-hop")]
 )  # fmt: skip
 def test_a_model_refuses_the_wrong_graph(name, edges):
     needed = VARIANTS[name].edges
@@ -60,7 +64,7 @@ def test_a_model_refuses_the_wrong_graph(name, edges):
 def test_a_model_takes_its_own_graph_and_one_without_graph_takes_any():
     for name, variant in VARIANTS.items():
         require_edges(name, variant.edges)
-    for edges in ("swing", "co-occurrence", "random"):
+    for edges in ("swing", "co-occurrence", "random", "two-hop"):
         require_edges("R0", edges)
         require_edges("R1", edges)
 

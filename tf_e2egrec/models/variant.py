@@ -70,6 +70,7 @@ VARIANTS: dict[str, Variant] = {
     "R5-graphsage": _full("the full model with GraphSAGE in LightGCN's place", encoder="graphsage"),
     "R5-random-graph": _full("the full model on a random graph of the same degrees", edges="random"),
     "R5-cooccurrence": _full("the full model on co-occurrence edges", edges="co-occurrence"),
+    "R5-2-hops": _full("the full model with 2 hops, as one over their combined edges", edges="two-hop"),
 }
 
 

@@ -11,7 +11,7 @@ from tf_e2egrec.dataset.description.snapshot_spec import SnapshotSpec
 from tf_e2egrec.dataset.description.strict_model import StrictModel
 from tf_e2egrec.dataset.description.swing_spec import SwingSpec
 
-EdgeKind = Literal["swing", "co-occurrence", "random"]
+EdgeKind = Literal["swing", "co-occurrence", "random", "two-hop"]
 
 # What only the heterogeneous graph depends on; other stages leave these keys out of their fingerprints.
 HETEROGENEOUS_KEYS = ("explicit_half_life", "explicit_max_per_node", "node_sets")
@@ -28,7 +28,8 @@ class GraphSpec(StrictModel):
       explicit: behaviours that make a user-item edge, that is, a recent item (any of them).
       recent: recent items kept per impression.
       edges: what links two items: `swing`, or one of the controls, `co-occurrence` (the number of common users, with Swing's
-        caps) or `random` (the Swing graph with its neighbours exchanged at random, all degrees kept).
+        caps), `random` (the Swing graph with its neighbours exchanged at random, all degrees kept) or `two-hop` (Swing's
+        neighbours and theirs, so that one hop does what two would do; `swing.top` of them).
       snapshots, swing, sampling: see there.
       explicit_half_life: heterogeneous graph only; how fast an explicit edge's weight fades (`7d`; a fraction
         for `unit: rank`). Absent: the weight is the number of events.

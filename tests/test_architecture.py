@@ -62,34 +62,38 @@ def of(name: str, *packages: str) -> bool:
     return any(name == package or name.startswith(f"{package}.") for package in packages)
 
 
+RUNS = ("tf_e2egrec.stages", "tf_e2egrec.comparison")
+
 # Which folders may not import what; the first matching folder counts.
 FORBIDDEN = {
     "tf_e2egrec/cli": ("apache_beam",),
     "tf_e2egrec/dataset": (
         "apache_beam", "tensorflow_gnn", "beam_pipelines", "serving",
-        "tf_e2egrec.graph", "tf_e2egrec.subgraphs", "tf_e2egrec.models", "tf_e2egrec.stages", "tf_e2egrec.synthetic",
+        "tf_e2egrec.graph", "tf_e2egrec.subgraphs", "tf_e2egrec.models", *RUNS, "tf_e2egrec.synthetic",
     ),
     "tf_e2egrec/synthetic": (
         "apache_beam", "tensorflow", "tensorflow_gnn", "beam_pipelines", "serving",
-        "tf_e2egrec.graph", "tf_e2egrec.subgraphs", "tf_e2egrec.models", "tf_e2egrec.stages",
+        "tf_e2egrec.graph", "tf_e2egrec.subgraphs", "tf_e2egrec.models", *RUNS,
     ),
     "tf_e2egrec/evaluation": (
-        "apache_beam", "tensorflow", "tensorflow_gnn", "beam_pipelines", "serving", "tf_e2egrec.models", "tf_e2egrec.stages",
+        "apache_beam", "tensorflow", "tensorflow_gnn", "beam_pipelines", "serving", "tf_e2egrec.models", *RUNS,
     ),
     "tf_e2egrec/graph": (
-        "apache_beam", "beam_pipelines", "serving", "tf_e2egrec.subgraphs", "tf_e2egrec.models", "tf_e2egrec.stages",
+        "apache_beam", "beam_pipelines", "serving", "tf_e2egrec.subgraphs", "tf_e2egrec.models", *RUNS,
     ),
-    "tf_e2egrec/subgraphs": ("apache_beam", "beam_pipelines", "serving", "tf_e2egrec.models", "tf_e2egrec.stages"),
-    "tf_e2egrec/layers": ("apache_beam", "beam_pipelines", "serving", "tf_e2egrec.models", "tf_e2egrec.stages"),
-    "tf_e2egrec/losses": ("apache_beam", "beam_pipelines", "serving", "tf_e2egrec.models", "tf_e2egrec.stages"),
+    "tf_e2egrec/subgraphs": ("apache_beam", "beam_pipelines", "serving", "tf_e2egrec.models", *RUNS),
+    "tf_e2egrec/stages": ("apache_beam", "beam_pipelines", "serving", "tf_e2egrec.comparison", "tf_e2egrec.cli"),
+    "tf_e2egrec/comparison": ("apache_beam", "beam_pipelines", "serving", "tf_e2egrec.cli"),
+    "tf_e2egrec/layers": ("apache_beam", "beam_pipelines", "serving", "tf_e2egrec.models", *RUNS),
+    "tf_e2egrec/losses": ("apache_beam", "beam_pipelines", "serving", "tf_e2egrec.models", *RUNS),
     "tf_e2egrec": ("apache_beam", "beam_pipelines", "serving"),
     "serving": (
         "apache_beam", "beam_pipelines", "tensorflow_gnn", "tensorflow_recommenders",
-        "tf_e2egrec.models", "tf_e2egrec.layers", "tf_e2egrec.training", "tf_e2egrec.losses", "tf_e2egrec.stages", "tf_e2egrec.cli",
+        "tf_e2egrec.models", "tf_e2egrec.layers", "tf_e2egrec.training", "tf_e2egrec.losses", *RUNS, "tf_e2egrec.cli",
     ),
     "beam_pipelines": (
         "serving", "tf_e2egrec.models", "tf_e2egrec.layers", "tf_e2egrec.training", "tf_e2egrec.losses",
-        "tf_e2egrec.stages", "tf_e2egrec.cli", "tf_e2egrec.export", "tensorflow_recommenders",
+        *RUNS, "tf_e2egrec.cli", "tf_e2egrec.export", "tensorflow_recommenders",
     ),
 }  # fmt: skip
 

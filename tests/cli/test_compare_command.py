@@ -8,14 +8,14 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from tests.cli.job import e2egrec, fingerprints, manifest, refuse, rewrite, succeed
+from tf_e2egrec.comparison import one_run, processes
+from tf_e2egrec.comparison.compare import forget, missing_runs
+from tf_e2egrec.comparison.compare_directory import CompareDirectory
+from tf_e2egrec.comparison.one_run import predictions_fingerprint
+from tf_e2egrec.comparison.processes import PlannedRun
 from tf_e2egrec.dataset.artefact import Manifest, fingerprint_of, read_manifest, write_manifest
 from tf_e2egrec.dataset.description import load_description
 from tf_e2egrec.evaluation.report import evaluate_predictions
-from tf_e2egrec.stages import compare_processes, compare_run
-from tf_e2egrec.stages.compare import forget, missing_runs
-from tf_e2egrec.stages.compare_directory import CompareDirectory
-from tf_e2egrec.stages.compare_processes import PlannedRun
-from tf_e2egrec.stages.compare_run import predictions_fingerprint
 from tf_e2egrec.stages.compared_model import ComparedModel
 from tf_e2egrec.stages.train import train_fingerprint
 
@@ -31,7 +31,7 @@ def in_process(monkeypatch):
     options = {"stop_after": None}
 
     def run_processes(directory, runs, jobs, console, split="test"):
-        make = compare_run.run_one if split == "test" else compare_run.validate_one
+        make = one_run.run_one if split == "test" else one_run.validate_one
         hidden = hide_test_split(directory) if split == "valid" else []
         for number, one in enumerate(runs):
             if number == options["stop_after"]:
@@ -42,7 +42,7 @@ def in_process(monkeypatch):
         for place in hidden:
             place.with_name("hidden").rename(place)
 
-    monkeypatch.setattr(compare_processes, "run_processes", run_processes)
+    monkeypatch.setattr(processes, "run_processes", run_processes)
     return made, options
 
 

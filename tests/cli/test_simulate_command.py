@@ -6,8 +6,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.cli.job import e2egrec, fingerprints, refuse, succeed
-from tf_e2egrec.stages import compare_processes, compare_run
-from tf_e2egrec.stages.compare_directory import CompareDirectory
+from tf_e2egrec.comparison import one_run, processes
+from tf_e2egrec.comparison.compare_directory import CompareDirectory
 from tf_e2egrec.synthetic import short_video_description
 
 SIZES = ("--impressions", 2_000, "--users", 100, "--videos", 80, "--days", 5, "--candidates", 6)
@@ -28,12 +28,10 @@ def in_process(monkeypatch):
             if number == options["stop_after"]:
                 options["stop_after"] = None
                 raise Interruption
-            assert compare_run.main([str(directory.root), one.graph, one.model, str(one.seed)]) == 0
+            assert one_run.main([str(directory.root), one.graph, one.model, str(one.seed)]) == 0
 
-    monkeypatch.setattr(compare_processes, "run_processes", run_processes)
-    monkeypatch.setattr(
-        compare_run, "seconds_per_step", lambda *_: 0.1
-    )  # what it costs is another test's matter
+    monkeypatch.setattr(processes, "run_processes", run_processes)
+    monkeypatch.setattr(one_run, "seconds_per_step", lambda *_: 0.1)  # what it costs is another test's matter
     tail = short_video_description._TAIL.replace("epochs: 3 ", "epochs: 1 ")
     monkeypatch.setattr(short_video_description, "_TAIL", tail + _SMALL)
     return options

@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.toy_data import DESCRIPTION, toy_description
+from tf_e2egrec.comparison.compare_directory import CompareDirectory
 from tf_e2egrec.dataset.description import parse_description
 from tf_e2egrec.errors import E2EGRecError
-from tf_e2egrec.stages.compare_directory import CompareDirectory, file_name, model_of
-from tf_e2egrec.stages.compared_model import ComparedModel, split_models, yaml_text
+from tf_e2egrec.stages.compared_model import ComparedModel, file_name, model_of, split_models, yaml_text
 
 D = toy_description()
 

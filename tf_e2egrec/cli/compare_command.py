@@ -8,8 +8,8 @@ import typer
 from tf_e2egrec.cli.console import announce, console, working
 from tf_e2egrec.cli.data_commands import make_graph, make_subgraphs
 from tf_e2egrec.cli.options import Beam, Data, Dataset, Force, Seeds, beam_arguments
+from tf_e2egrec.comparison.compare_directory import CompareDirectory
 from tf_e2egrec.dataset.description import DatasetDescription, load_description
-from tf_e2egrec.stages.compare_directory import CompareDirectory
 
 if TYPE_CHECKING:
     from tf_e2egrec.stages.compared_model import ComparedModel
@@ -55,11 +55,11 @@ def compare(
 
     Example: e2egrec compare configs/ml-1m.yaml --data ../ml-1m --out runs/compare --models R0,R1,R5 --seeds 5
     """
-    from tf_e2egrec.stages.buildable import require_buildable
-    from tf_e2egrec.stages.compare import forget, planned_runs
-    from tf_e2egrec.stages.compare_graphs import require_same_counts
-    from tf_e2egrec.stages.compare_plan import compared_models, graph_of
-    from tf_e2egrec.stages.compare_tuning import trials_of, tuning_grid
+    from tf_e2egrec.comparison.buildable import require_buildable
+    from tf_e2egrec.comparison.compare import forget, planned_runs
+    from tf_e2egrec.comparison.graphs import require_same_counts
+    from tf_e2egrec.comparison.plan import compared_models, graph_of
+    from tf_e2egrec.comparison.tuning import trials_of, tuning_grid
 
     description = load_description(dataset, data)
     chosen = {model.text: model for model in compared_models(models, description)}
@@ -106,8 +106,8 @@ def _make_graph_of(
 ) -> DatasetDescription:
     """Make the graph and the subgraphs that a model needs; the description that says so."""
     from beam_pipelines.swing import swing_fingerprint
-    from tf_e2egrec.stages.compare_graphs import share_edges
-    from tf_e2egrec.stages.compare_plan import edges_of, write_description
+    from tf_e2egrec.comparison.graphs import share_edges
+    from tf_e2egrec.comparison.plan import edges_of, write_description
 
     file, run = directory.description_file(graph), directory.run(graph)
     write_description(dataset, edges_of(model.variant, description), file, model.own_graph(description))
@@ -127,7 +127,7 @@ def _checked(
 ) -> list[dict[str, Any]]:
     """Run the leak checks on the artefacts of one graph."""
     from beam_pipelines.transforms.file_patterns import open_raw
-    from tf_e2egrec.stages.compare_leaks import check_leaks
+    from tf_e2egrec.comparison.leaks import check_leaks
 
     run = directory.run(graph)
     announce("check for leaks", f"{run.graph}, {run.subgraphs} and the logs", "nothing")
@@ -157,9 +157,9 @@ def _tune(
     jobs: int,
 ) -> tuple[dict[str, "ComparedModel"], dict[str, Any]]:
     """Make the trials that are missing; the chosen models, and what the report says about the choice."""
-    from tf_e2egrec.stages.compare import missing_runs
-    from tf_e2egrec.stages.compare_processes import run_processes
-    from tf_e2egrec.stages.compare_tuning import choose, trial_runs, tuning_report
+    from tf_e2egrec.comparison.compare import missing_runs
+    from tf_e2egrec.comparison.processes import run_processes
+    from tf_e2egrec.comparison.tuning import choose, trial_runs, tuning_report
 
     runs = trial_runs(description, trials)
     missing = missing_runs(directory, runs, "valid")
@@ -182,8 +182,8 @@ def _train_and_predict(
     jobs: int,
 ) -> None:
     """Make the predictions that are missing."""
-    from tf_e2egrec.stages.compare import missing_runs, planned_runs
-    from tf_e2egrec.stages.compare_processes import run_processes
+    from tf_e2egrec.comparison.compare import missing_runs, planned_runs
+    from tf_e2egrec.comparison.processes import run_processes
 
     runs = planned_runs(description, models, seeds)
     missing = missing_runs(directory, runs)
@@ -209,10 +209,10 @@ def _report(
     from rich.progress import Progress
 
     from beam_pipelines.transforms.file_patterns import open_raw
+    from tf_e2egrec.comparison.compare import comparison_report, planned_runs, read_predictions
+    from tf_e2egrec.comparison.facts import read_row_facts
     from tf_e2egrec.evaluation.comparison import steps_of, write_comparison
     from tf_e2egrec.evaluation.comparison_tables import render_comparison
-    from tf_e2egrec.stages.compare import comparison_report, planned_runs, read_predictions
-    from tf_e2egrec.stages.compare_facts import read_row_facts
 
     announce("report", str(directory.root / "predictions"), str(directory.root / "report.json"))
     runs = planned_runs(description, models, seeds)

@@ -9,9 +9,9 @@ import typer
 from tf_e2egrec.cli.compare_command import compare
 from tf_e2egrec.cli.console import announce, console
 from tf_e2egrec.cli.options import Seeds
+from tf_e2egrec.comparison.compare_directory import CompareDirectory
 from tf_e2egrec.dataset.description import load_description, parse_description
 from tf_e2egrec.errors import E2EGRecError
-from tf_e2egrec.stages.compare_directory import CompareDirectory
 from tf_e2egrec.synthetic.short_video_config import ShortVideoConfig
 
 
@@ -67,7 +67,7 @@ def simulate(
 
 def _meanings(config: ShortVideoConfig, models: str) -> dict[str, str]:
     """Text of each model -> what it is; a wrong one is told of before anything is generated."""
-    from tf_e2egrec.stages.compare_plan import compared_models, meaning_of
+    from tf_e2egrec.comparison.plan import compared_models, meaning_of
     from tf_e2egrec.synthetic.short_video_description import short_video_description
 
     description = parse_description(short_video_description(config), "the simulation")
@@ -107,9 +107,9 @@ def _report(
     """Write and print what the policies earn."""
     from rich.progress import Progress
 
+    from tf_e2egrec.comparison.simulate import SLATES, simulate_policies
     from tf_e2egrec.evaluation.simulation_report import SIMULATION_MARKDOWN, write_simulation
     from tf_e2egrec.evaluation.simulation_tables import render_simulation
-    from tf_e2egrec.stages.simulate import SLATES, simulate_policies
 
     announce("simulation", str(directory.root / "predictions"), str(out / SIMULATION_MARKDOWN))
     description = load_description(dataset, None)

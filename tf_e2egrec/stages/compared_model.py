@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+import urllib.parse
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -11,7 +12,6 @@ from tf_e2egrec.dataset.description import DatasetDescription, parse_description
 from tf_e2egrec.dataset.description.graph_spec import HETEROGENEOUS_KEYS
 from tf_e2egrec.errors import E2EGRecError
 from tf_e2egrec.models.variant import VARIANTS, variant_named
-from tf_e2egrec.stages.compare_directory import file_name
 
 _SHARED_PARTS = ("training", "model", "evaluation")  # which no graph and no subgraph depends on
 _NEXT_SETTING = re.compile(r"\+(?=\s*[\w.]+\s*=)")  # the plus of `gate+attention` begins none
@@ -199,3 +199,18 @@ def _require_own(text: str, key: str, value: Any) -> None:
 
 def _mistake(text: str, what: str) -> E2EGRecError:
     return E2EGRecError(f"the model `{text}`: {what}")
+
+
+def file_name(model: str) -> str:
+    """A model's text as a file name: a variant is its own.
+
+    Example:
+      >>> file_name("R5@model.layer_weights=[0.9,0.1]")
+      'R5@model.layer_weights=%5B0.9,0.1%5D'
+    """
+    return urllib.parse.quote(model, safe="@=+,")
+
+
+def model_of(name: str) -> str:
+    """The model's text, given its file name."""
+    return urllib.parse.unquote(name)

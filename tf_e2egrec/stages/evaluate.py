@@ -25,8 +25,7 @@ from tf_e2egrec.dataset.description import DatasetDescription
 from tf_e2egrec.dataset.time_axis import day_names
 from tf_e2egrec.errors import E2EGRecError
 from tf_e2egrec.evaluation.report import build_report, evaluate_predictions, write_report
-from tf_e2egrec.stages.compare_directory import model_of
-from tf_e2egrec.stages.compared_model import ComparedModel
+from tf_e2egrec.stages.compared_model import ComparedModel, model_of
 from tf_e2egrec.stages.predict import predict_splits
 from tf_e2egrec.stages.run_directory import RunDirectory
 from tf_e2egrec.stages.train import load_model, read_subgraphs_manifest

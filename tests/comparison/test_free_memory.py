@@ -4,7 +4,7 @@ import sys
 import numpy as np
 import pytest
 
-from tf_e2egrec.stages.free_memory import free_memory, held_memory
+from tf_e2egrec.comparison.free_memory import free_memory, held_memory
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
 

@@ -1,9 +1,9 @@
 import pytest
 
+from tf_e2egrec.comparison.compare_directory import CompareDirectory
+from tf_e2egrec.comparison.graphs import require_same_counts, share_edges
 from tf_e2egrec.dataset.artefact import Manifest, read_manifest, write_manifest
 from tf_e2egrec.errors import E2EGRecError
-from tf_e2egrec.stages.compare_directory import CompareDirectory
-from tf_e2egrec.stages.compare_graphs import require_same_counts, share_edges
 
 
 def publish(target, stage, fingerprint="", **counters):

@@ -5,9 +5,9 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from tf_e2egrec.comparison.compare_directory import CompareDirectory
 from tf_e2egrec.dataset.artefact import Manifest, StaleArtefactError, publish, read_manifest
 from tf_e2egrec.errors import E2EGRecError
-from tf_e2egrec.stages.compare_directory import CompareDirectory
 
 
 def share_edges(directory: CompareDirectory, graph: str, fingerprint: str) -> Path | None:

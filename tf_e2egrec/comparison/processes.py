@@ -12,9 +12,9 @@ from typing import Literal, NamedTuple
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from tf_e2egrec.comparison.compare_directory import CompareDirectory
+from tf_e2egrec.comparison.memory_cap import MemoryCap
 from tf_e2egrec.errors import E2EGRecError
-from tf_e2egrec.stages.compare_directory import CompareDirectory
-from tf_e2egrec.stages.memory_cap import MemoryCap
 
 _LOOK_EVERY_S = 0.2
 _MISTAKE = "error: "
@@ -133,7 +133,7 @@ def _done(one: _Running, seconds: float, others: int, left: str) -> str:
 def _start(directory: CompareDirectory, run: PlannedRun, split: str) -> _Running:
     log = directory.log(run.model, run.seed)
     log.parent.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "tf_e2egrec.stages.compare_run"]
+    command = [sys.executable, "-m", "tf_e2egrec.comparison.one_run"]
     command += ["--split", split, str(directory.root), run.graph, run.model, str(run.seed)]
     # Processes that share a GPU must not each claim the whole of its memory.
     environment = {"TF_CPP_MIN_LOG_LEVEL": "2", "TF_FORCE_GPU_ALLOW_GROWTH": "true"} | os.environ

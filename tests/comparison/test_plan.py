@@ -1,10 +1,8 @@
 import pytest
 
 from tests.toy_data import DESCRIPTION
-from tf_e2egrec.dataset.description import load_description
-from tf_e2egrec.errors import E2EGRecError
-from tf_e2egrec.stages.compare import planned_runs
-from tf_e2egrec.stages.compare_plan import (
+from tf_e2egrec.comparison.compare import planned_runs
+from tf_e2egrec.comparison.plan import (
     DEFAULT_MODELS,
     compared_models,
     edges_of,
@@ -12,6 +10,8 @@ from tf_e2egrec.stages.compare_plan import (
     meaning_of,
     write_description,
 )
+from tf_e2egrec.dataset.description import load_description
+from tf_e2egrec.errors import E2EGRecError
 from tf_e2egrec.stages.compared_model import ComparedModel
 
 

@@ -9,11 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.cli.job import rewrite, succeed
+from tf_e2egrec.comparison.leaks import check_leaks
 from tf_e2egrec.dataset.artefact import read_manifest, write_manifest
 from tf_e2egrec.dataset.description import load_description
 from tf_e2egrec.dataset.description.row_filter import RowFilter
 from tf_e2egrec.errors import E2EGRecError
-from tf_e2egrec.stages.compare_leaks import check_leaks
 from tf_e2egrec.stages.run_directory import RunDirectory
 
 

@@ -1,9 +1,9 @@
 """`CompareDirectory`: where `e2egrec compare` keeps what."""
 
 import dataclasses
-import urllib.parse
 from pathlib import Path
 
+from tf_e2egrec.stages.compared_model import file_name
 from tf_e2egrec.stages.run_directory import RunDirectory
 
 
@@ -58,18 +58,3 @@ class CompareDirectory:
     def log(self, model: str, seed: int) -> Path:
         """What the process that trained it printed."""
         return self.root / "logs" / f"{file_name(model)}-seed-{seed}.log"
-
-
-def file_name(model: str) -> str:
-    """A model's text as a file name: a variant is its own.
-
-    Example:
-      >>> file_name("R5@model.layer_weights=[0.9,0.1]")
-      'R5@model.layer_weights=%5B0.9,0.1%5D'
-    """
-    return urllib.parse.quote(model, safe="@=+,")
-
-
-def model_of(name: str) -> str:
-    """The model's text, given its file name."""
-    return urllib.parse.unquote(name)

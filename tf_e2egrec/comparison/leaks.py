@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import tensorflow as tf
 
+from tf_e2egrec.comparison.logs import LogFiles, OpenRaw, allowed_events, rows_with
 from tf_e2egrec.dataset.artefact import Manifest, read_manifest
 from tf_e2egrec.dataset.description import DatasetDescription
 from tf_e2egrec.dataset.time_axis import RANK_SCALE
@@ -24,7 +25,6 @@ from tf_e2egrec.evaluation.leak_checks import (
 )
 from tf_e2egrec.graph.neighbour_table import NeighbourTable
 from tf_e2egrec.graph.snapshots import SnapshotPlan
-from tf_e2egrec.stages.compare_logs import LogFiles, OpenRaw, allowed_events, rows_with
 from tf_e2egrec.stages.run_directory import RunDirectory
 from tf_e2egrec.subgraphs.snapshot_tables import SnapshotTables
 

@@ -11,17 +11,8 @@ import pyarrow.parquet as pq
 import tensorflow as tf
 
 import tf_e2egrec
-from tf_e2egrec.dataset.artefact import read_manifest
-from tf_e2egrec.dataset.description import DatasetDescription
-from tf_e2egrec.dataset.time_axis import day_names
-from tf_e2egrec.errors import E2EGRecError
-from tf_e2egrec.evaluation.comparison import build_comparison
-from tf_e2egrec.evaluation.paired_differences import LabelledRows, Predictions
-from tf_e2egrec.evaluation.row_facts import NO_FACTS, RowFacts
-from tf_e2egrec.stages.compare_directory import CompareDirectory
-from tf_e2egrec.stages.compare_plan import graph_of, meaning_of
-from tf_e2egrec.stages.compare_processes import PlannedRun
-from tf_e2egrec.stages.compare_run import (
+from tf_e2egrec.comparison.compare_directory import CompareDirectory
+from tf_e2egrec.comparison.one_run import (
     PREDICTIONS_FILE,
     STAGE,
     TUNING_STAGE,
@@ -29,6 +20,15 @@ from tf_e2egrec.stages.compare_run import (
     predictions_fingerprint,
     read_costs,
 )
+from tf_e2egrec.comparison.plan import graph_of, meaning_of
+from tf_e2egrec.comparison.processes import PlannedRun
+from tf_e2egrec.dataset.artefact import read_manifest
+from tf_e2egrec.dataset.description import DatasetDescription
+from tf_e2egrec.dataset.time_axis import day_names
+from tf_e2egrec.errors import E2EGRecError
+from tf_e2egrec.evaluation.comparison import build_comparison
+from tf_e2egrec.evaluation.paired_differences import LabelledRows, Predictions
+from tf_e2egrec.evaluation.row_facts import NO_FACTS, RowFacts
 from tf_e2egrec.stages.compared_model import ComparedModel
 
 _LABELS = ("time", "user", "item", "reward", "stay")

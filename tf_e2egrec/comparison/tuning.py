@@ -6,14 +6,14 @@ from typing import Any
 
 import yaml
 
+from tf_e2egrec.comparison.compare_directory import CompareDirectory
+from tf_e2egrec.comparison.one_run import TUNING_STAGE
+from tf_e2egrec.comparison.plan import graph_of
+from tf_e2egrec.comparison.processes import PlannedRun
 from tf_e2egrec.dataset.artefact import read_manifest
 from tf_e2egrec.dataset.description import DatasetDescription
 from tf_e2egrec.dataset.description.comparison_spec import require_tunable
 from tf_e2egrec.errors import E2EGRecError
-from tf_e2egrec.stages.compare_directory import CompareDirectory
-from tf_e2egrec.stages.compare_plan import graph_of
-from tf_e2egrec.stages.compare_processes import PlannedRun
-from tf_e2egrec.stages.compare_run import TUNING_STAGE
 from tf_e2egrec.stages.compared_model import ComparedModel
 
 SEED = 0

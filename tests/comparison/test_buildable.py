@@ -1,9 +1,9 @@
 import pytest
 
 from tests.toy_data import toy_description
+from tf_e2egrec.comparison.buildable import require_buildable
 from tf_e2egrec.errors import E2EGRecError
 from tf_e2egrec.models.variant import VARIANTS
-from tf_e2egrec.stages.buildable import require_buildable
 from tf_e2egrec.stages.compared_model import ComparedModel
 
 

@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.cli.job import read_logs
+from tf_e2egrec.comparison.stay_baselines import MEAN, MEDIAN, read_stay_baselines, stay_baselines
 from tf_e2egrec.errors import E2EGRecError
-from tf_e2egrec.stages.compare_stay import MEAN, MEDIAN, read_stay_baselines, stay_baselines
 from tf_e2egrec.stages.run_directory import RunDirectory
 from tf_e2egrec.subgraphs.subgraph_dataset import readout_columns, record_files
 

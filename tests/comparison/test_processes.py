@@ -7,10 +7,10 @@ import sys
 import pytest
 from rich.console import Console
 
+from tf_e2egrec.comparison import memory_cap, processes
+from tf_e2egrec.comparison.compare_directory import CompareDirectory
+from tf_e2egrec.comparison.processes import PlannedRun, run_processes, time_left
 from tf_e2egrec.errors import E2EGRecError
-from tf_e2egrec.stages import compare_processes, memory_cap
-from tf_e2egrec.stages.compare_directory import CompareDirectory
-from tf_e2egrec.stages.compare_processes import PlannedRun, run_processes, time_left
 
 RUNS = [PlannedRun("R0", seed, "swing", "R0") for seed in range(3)]
 
@@ -31,7 +31,7 @@ def run(monkeypatch, tmp_path, mode, jobs=1, **options):
     interpreter = tmp_path / "python"
     interpreter.write_text(f'#!/bin/sh\nexec {sys.executable} {program} "$@"\n')
     interpreter.chmod(0o755)
-    monkeypatch.setattr(compare_processes.sys, "executable", str(interpreter))
+    monkeypatch.setattr(processes.sys, "executable", str(interpreter))
     out = Console(file=io.StringIO(), width=200)
     run_processes(CompareDirectory(tmp_path), RUNS, jobs, out, **options)
     return out.file.getvalue()

@@ -8,12 +8,12 @@ import pytest
 import tensorflow as tf
 
 from tests.toy_data import serialize, toy_description, toy_items, toy_model, toy_records, toy_users
+from tf_e2egrec.comparison.compare_directory import CompareDirectory
+from tf_e2egrec.comparison.simulate import simulate_policies
 from tf_e2egrec.dataset.description import load_description
 from tf_e2egrec.errors import E2EGRecError
 from tf_e2egrec.evaluation.policy_outcomes import combined_score
 from tf_e2egrec.export.ranking_module import STAY_SHARE, RankingModule
-from tf_e2egrec.stages.compare_directory import CompareDirectory
-from tf_e2egrec.stages.simulate import simulate_policies
 from tf_e2egrec.subgraphs.feature_table import FeatureTable
 from tf_e2egrec.synthetic.short_video import ShortVideoConfig, write_short_video
 

@@ -7,10 +7,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.cli.job import rewrite
-from tf_e2egrec.stages.compare_directory import CompareDirectory
-from tf_e2egrec.stages.compare_facts import read_row_facts
-from tf_e2egrec.stages.compare_processes import PlannedRun
-from tf_e2egrec.stages.compare_stay import MEAN, MEDIAN
+from tf_e2egrec.comparison.compare_directory import CompareDirectory
+from tf_e2egrec.comparison.facts import read_row_facts
+from tf_e2egrec.comparison.processes import PlannedRun
+from tf_e2egrec.comparison.stay_baselines import MEAN, MEDIAN
 from tf_e2egrec.subgraphs.subgraph_dataset import readout_columns, record_files
 
 RUNS = [PlannedRun("R5-random-graph", 0, "random", "R5-random-graph"), PlannedRun("R5", 1, "swing", "R5")]

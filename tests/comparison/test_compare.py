@@ -4,11 +4,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.toy_data import toy_description
+from tf_e2egrec.comparison.compare import read_predictions
+from tf_e2egrec.comparison.compare_directory import CompareDirectory
+from tf_e2egrec.comparison.one_run import peak_memory
+from tf_e2egrec.comparison.processes import PlannedRun
 from tf_e2egrec.errors import E2EGRecError
-from tf_e2egrec.stages.compare import read_predictions
-from tf_e2egrec.stages.compare_directory import CompareDirectory
-from tf_e2egrec.stages.compare_processes import PlannedRun
-from tf_e2egrec.stages.compare_run import peak_memory
 
 RUNS = [PlannedRun("R0", 0, "swing", "R0"), PlannedRun("R5@training.epochs=2", 0, "swing", "R5")]
 DAY = 86_400_000

@@ -3,11 +3,11 @@ import itertools
 import pytest
 
 from tests.toy_data import DESCRIPTION, toy_description
+from tf_e2egrec.comparison.compare_directory import CompareDirectory
+from tf_e2egrec.comparison.tuning import choose, trial_runs, trials_of, tuning_grid, tuning_report
 from tf_e2egrec.dataset.artefact import Manifest, write_manifest
 from tf_e2egrec.dataset.description import parse_description
 from tf_e2egrec.errors import E2EGRecError
-from tf_e2egrec.stages.compare_directory import CompareDirectory
-from tf_e2egrec.stages.compare_tuning import choose, trial_runs, trials_of, tuning_grid, tuning_report
 from tf_e2egrec.stages.compared_model import ComparedModel
 
 D = toy_description()

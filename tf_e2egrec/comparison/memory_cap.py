@@ -3,8 +3,8 @@
 import json
 from collections.abc import Sequence
 
-from tf_e2egrec.stages.compare_directory import CompareDirectory
-from tf_e2egrec.stages.free_memory import free_memory, held_memory
+from tf_e2egrec.comparison.compare_directory import CompareDirectory
+from tf_e2egrec.comparison.free_memory import free_memory, held_memory
 
 _MIB, _GIB = 1 << 20, 1 << 30
 

@@ -2,9 +2,9 @@ import json
 
 import pytest
 
-from tf_e2egrec.stages import memory_cap
-from tf_e2egrec.stages.compare_directory import CompareDirectory
-from tf_e2egrec.stages.memory_cap import MemoryCap
+from tf_e2egrec.comparison import memory_cap
+from tf_e2egrec.comparison.compare_directory import CompareDirectory
+from tf_e2egrec.comparison.memory_cap import MemoryCap
 
 GIB = 1 << 30
 

@@ -4,15 +4,15 @@ from collections.abc import Sequence
 
 import pyarrow.parquet as pq
 
+from tf_e2egrec.comparison.columns import Columns
+from tf_e2egrec.comparison.compare_directory import CompareDirectory
+from tf_e2egrec.comparison.logs import LogFiles, OpenRaw
+from tf_e2egrec.comparison.one_run import PREDICTIONS_FILE
+from tf_e2egrec.comparison.processes import PlannedRun
+from tf_e2egrec.comparison.slices import read_slices
+from tf_e2egrec.comparison.stay_baselines import read_stay_baselines
 from tf_e2egrec.evaluation.comparison import reference_of
 from tf_e2egrec.evaluation.row_facts import RowFacts
-from tf_e2egrec.stages.compare_columns import Columns
-from tf_e2egrec.stages.compare_directory import CompareDirectory
-from tf_e2egrec.stages.compare_logs import LogFiles, OpenRaw
-from tf_e2egrec.stages.compare_processes import PlannedRun
-from tf_e2egrec.stages.compare_run import PREDICTIONS_FILE
-from tf_e2egrec.stages.compare_slices import read_slices
-from tf_e2egrec.stages.compare_stay import read_stay_baselines
 
 _ROW = ["time", "user", "item"]
 

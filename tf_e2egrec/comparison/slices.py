@@ -6,6 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tf_e2egrec.comparison.columns import Columns, cached_columns, digest_of
+from tf_e2egrec.comparison.logs import LogFiles, OpenRaw, all_events
 from tf_e2egrec.dataset.artefact import fingerprint_of, read_manifest
 from tf_e2egrec.dataset.description import DatasetDescription
 from tf_e2egrec.dataset.events import EventBlock
@@ -13,8 +15,6 @@ from tf_e2egrec.dataset.time_axis import FOREVER, MS_PER_DAY
 from tf_e2egrec.errors import E2EGRecError
 from tf_e2egrec.evaluation.prior_events import PriorEvents
 from tf_e2egrec.graph.snapshots import SnapshotPlan
-from tf_e2egrec.stages.compare_columns import Columns, cached_columns, digest_of
-from tf_e2egrec.stages.compare_logs import LogFiles, OpenRaw, all_events
 from tf_e2egrec.stages.run_directory import RunDirectory
 
 STAGE = "slices"

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from tf_e2egrec.comparison.columns import Columns, cached_columns, digest_of
 from tf_e2egrec.dataset.artefact import fingerprint_of, read_manifest
 from tf_e2egrec.errors import E2EGRecError
 from tf_e2egrec.losses import fit_duration_quantiles, seconds_at
-from tf_e2egrec.stages.compare_columns import Columns, cached_columns, digest_of
 from tf_e2egrec.stages.run_directory import RunDirectory
 from tf_e2egrec.subgraphs.subgraph_dataset import readout_columns, record_files
 

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 from tests.cli.job import read_logs
 from tests.toy_data import toy_description
+from tf_e2egrec.comparison.logs import all_events
+from tf_e2egrec.comparison.slices import event_facts, neighbour_counts, read_slices
 from tf_e2egrec.dataset.artefact import read_manifest, write_manifest
 from tf_e2egrec.dataset.assemble import no_events
 from tf_e2egrec.dataset.description import parse_description
 from tf_e2egrec.dataset.node_table import NodeTable
 from tf_e2egrec.errors import E2EGRecError
 from tf_e2egrec.graph.snapshots import SnapshotPlan
-from tf_e2egrec.stages.compare_logs import all_events
-from tf_e2egrec.stages.compare_slices import event_facts, neighbour_counts, read_slices
 from tf_e2egrec.stages.run_directory import RunDirectory
 from tf_e2egrec.subgraphs.subgraph_dataset import readout_columns, record_files
 

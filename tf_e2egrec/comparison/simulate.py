@@ -10,6 +10,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 import tf_e2egrec
+from tf_e2egrec.comparison.compare_directory import CompareDirectory
+from tf_e2egrec.comparison.one_run import PREDICTIONS_FILE
 from tf_e2egrec.dataset.description import DatasetDescription
 from tf_e2egrec.dataset.ids import hash_uniform
 from tf_e2egrec.errors import E2EGRecError
@@ -17,8 +19,6 @@ from tf_e2egrec.evaluation.policy_outcomes import CandidateOutcomes, combined_sc
 from tf_e2egrec.evaluation.simulation_report import build_simulation
 from tf_e2egrec.export.ranking_module import STAY_SHARE
 from tf_e2egrec.models.model_inputs import ModelInputs
-from tf_e2egrec.stages.compare_directory import CompareDirectory
-from tf_e2egrec.stages.compare_run import PREDICTIONS_FILE
 from tf_e2egrec.synthetic.short_video import REQUESTS_TRUTH
 
 SLATES = (1, 5)

@@ -1,6 +1,6 @@
 """One run of a comparison: a model of one seed is trained, predicts the test split, and its cost is measured.
 
-    python -m tf_e2egrec.stages.compare_run [--split valid] DIR GRAPH MODEL SEED
+    python -m tf_e2egrec.comparison.one_run [--split valid] DIR GRAPH MODEL SEED
 
 With `--split valid` it predicts the validation split instead, and never opens the test split: that is how settings are tuned.
 `e2egrec compare` starts each run as a process of its own, so that memory is returned and no run sees the state of another.
@@ -21,6 +21,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import tensorflow as tf
 
+from tf_e2egrec.comparison.compare_directory import CompareDirectory
+from tf_e2egrec.comparison.labelled_run import LabelledRun
 from tf_e2egrec.dataset.artefact import (
     Manifest,
     StaleArtefactError,
@@ -36,9 +38,7 @@ from tf_e2egrec.errors import E2EGRecError
 from tf_e2egrec.evaluation.metrics import auc
 from tf_e2egrec.evaluation.report import write_whole
 from tf_e2egrec.models import E2EGRec
-from tf_e2egrec.stages.compare_directory import CompareDirectory, file_name
-from tf_e2egrec.stages.compared_model import ComparedModel
-from tf_e2egrec.stages.labelled_run import LabelledRun
+from tf_e2egrec.stages.compared_model import ComparedModel, file_name
 from tf_e2egrec.stages.predict import predict_splits, predict_test
 from tf_e2egrec.stages.run_directory import RunDirectory
 from tf_e2egrec.stages.train import (
@@ -251,7 +251,7 @@ def _peak_gpu_memory() -> float | None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one model; the exit code is 2 after a mistake that one sentence explains."""
-    parser = argparse.ArgumentParser(prog="python -m tf_e2egrec.stages.compare_run")
+    parser = argparse.ArgumentParser(prog="python -m tf_e2egrec.comparison.one_run")
     parser.add_argument("--split", choices=("valid", "test"), default="test")
     parser.add_argument("directory", type=Path)
     parser.add_argument("graph")

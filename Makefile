@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DEMO := runs/demo
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: demo test test-slow lint venv clean
+.PHONY: demo test test-slow notebooks lint venv clean
 
 venv: $(VENV)/.installed
 
@@ -28,6 +28,9 @@ test: venv
 
 test-slow: venv
 	@$(BIN)/python -m pytest -m slow
+
+notebooks: venv
+	@$(BIN)/python -m pytest --nbmake notebooks
 
 lint: venv
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

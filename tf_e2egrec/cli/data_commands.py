@@ -38,6 +38,13 @@ def synthesize(
     goods: Annotated[
         bool, typer.Option("--goods", help="Add a second item domain whose log only feeds the graph.")
     ] = False,
+    label_share: Annotated[
+        float,
+        typer.Option(
+            max=1,
+            help="Share of the users whose rows train and test the ranker; the others only feed the graph.",
+        ),
+    ] = 1.0,
     start: Annotated[
         datetime.datetime, typer.Option(formats=["%Y-%m-%d"], help="First day.")
     ] = datetime.datetime(2026, 1, 5),
@@ -59,6 +66,7 @@ def synthesize(
         graph_signal=graph_signal,
         domains=("video", "goods") if goods else ("video",),
         start=start.date(),
+        label_share=label_share,
     )
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("synthesize", total=None)

@@ -102,7 +102,7 @@ split:
 training:
   models: [R0, R5]                # without a graph, and the full model
   epochs: 3                       # the epoch with the best validation AUC is kept
-  batch_size: 2048                # impressions per step
+  batch_size: {batch_size:<20}# impressions per step
 """
 
 _RUN = "#   e2egrec run dataset.yaml --out RUN_DIR\n"
@@ -146,6 +146,7 @@ def short_video_description(config: ShortVideoConfig, window: str = "all") -> st
         "rows": _ranker_rows(config),
         "regime": _regime(config),
         "window": window,
+        "batch_size": 512 if config.label_share < 1 else 2048,  # the steps of 3 epochs have to be enough
         **{name: config.start + datetime.timedelta(days=day) for name, day in moments.items()},
     }
     parts = [_HEAD, _ITEMS, _GOODS_ITEMS if goods else "", _TAIL]

@@ -243,7 +243,7 @@ def test_a_directory_without_write_permission(data, tmp_path):
 
 def test_synthesize_refuses(data, tmp_path):
     refuse("synthesize", data.parent, says=(f"{data.parent} exists", "remove it or name another folder"))
-    for option in (("--start", "tomorrow"), ("--days", "2"), ("--graph-signal", "3")):
+    for option in (("--start", "tomorrow"), ("--days", "2"), ("--graph-signal", "3"), ("--label-share", "3")):
         done = e2egrec("synthesize", tmp_path / "new", *option)
         assert done.code == 2
         assert option[0] in done.err

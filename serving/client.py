@@ -18,6 +18,8 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
+from serving.fresh_inputs import RANK_FRESH_SIGNATURE
+from serving.fresh_item import FreshItem
 from serving.rank_request import RANK_SIGNATURE, rank_inputs
 from serving.ranked_candidates import RankedCandidates
 from serving.version_status import VersionStatus
@@ -88,7 +90,7 @@ class RankingClient:
         self._prediction = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
         self._model = model_service_pb2_grpc.ModelServiceStub(self._channel)
         self._lock = threading.Lock()
-        self._rank_signatures: dict[int | str | None, Any] = {}
+        self._rank_signatures: dict[tuple[str, int | str | None], Any] = {}
 
     def predict(
         self,
@@ -119,6 +121,7 @@ class RankingClient:
         recent: Sequence[int | str] = (),
         context: Mapping[str, Any] | None = None,
         version: int | str | None = None,
+        fresh: Sequence[FreshItem] = (),
     ) -> RankedCandidates:
         """Rank candidates for a user.
 
@@ -129,6 +132,7 @@ class RankingClient:
           recent: item ids the user engaged with, newest first.
           context: value by context feature; what is left out is sent as missing (NaN, -1 or "").
           version: version number, or a version label as a string; None for the newest.
+          fresh: candidates that the export does not know, or knows otherwise, with their features and neighbours.
 
         Returns:
           The candidates, best first.
@@ -140,9 +144,11 @@ class RankingClient:
         candidates, recent = _as_list(candidates), _as_list(recent)
         if not candidates:
             raise E2EGRecError("there is nothing to rank: give at least one candidate")
+        name = RANK_FRESH_SIGNATURE if fresh else RANK_SIGNATURE
         try:
-            inputs = rank_inputs(self._rank_signature(version), user_id, candidates, recent, context)
-            response = self._predict(inputs, RANK_SIGNATURE, version)
+            signature = self._rank_signature(version, name)
+            inputs = rank_inputs(signature, user_id, candidates, recent, context, fresh)
+            response = self._predict(inputs, name, version)
         except E2EGRecError:
             # A new version may have another signature: the next call reads it again.
             with self._lock:
@@ -252,10 +258,10 @@ class RankingClient:
                 raise E2EGRecError(f"input {name} cannot become a tensor: {error}") from error
         return self._call(self._prediction.Predict, request)
 
-    def _rank_signature(self, version: int | str | None) -> Any:
-        """The `rank` signature, read from the server once per version asked for."""
+    def _rank_signature(self, version: int | str | None, name: str) -> Any:
+        """The signature `rank` or `rank_fresh`, read from the server once per version asked for."""
         with self._lock:
-            known = self._rank_signatures.get(version)
+            known = self._rank_signatures.get((name, version))
         if known is not None:
             return known
         request = get_model_metadata_pb2.GetModelMetadataRequest()
@@ -267,14 +273,12 @@ class RankingClient:
             response.metadata["signature_def"].Unpack(signatures)
         except DecodeError as error:
             raise E2EGRecError(f"{self.target} answered with unreadable metadata") from error
-        if RANK_SIGNATURE not in signatures.signature_def:
-            names = ", ".join(sorted(name for name in signatures.signature_def if not name.startswith("__")))
-            raise E2EGRecError(
-                f"model {self.model_name} has no {RANK_SIGNATURE} signature; it has {names or 'none'}"
-            )
+        if name not in signatures.signature_def:
+            names = ", ".join(sorted(one for one in signatures.signature_def if not one.startswith("__")))
+            raise E2EGRecError(f"model {self.model_name} has no {name} signature; it has {names or 'none'}")
         with self._lock:
-            self._rank_signatures[version] = signatures.signature_def[RANK_SIGNATURE]
-        return signatures.signature_def[RANK_SIGNATURE]
+            self._rank_signatures[name, version] = signatures.signature_def[name]
+        return signatures.signature_def[name]
 
     def _fill_spec(self, spec: Any, version: int | str | None) -> None:
         spec.name = self.model_name

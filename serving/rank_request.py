@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from serving.fresh_inputs import fresh_inputs, is_fresh_input
+from serving.fresh_item import FreshItem
 from tf_e2egrec.errors import E2EGRecError
 
 RANK_SIGNATURE = "rank"
@@ -80,21 +82,23 @@ def rank_inputs(
     candidates: Sequence[int | str],
     recent: Sequence[int | str] = (),
     context: Mapping[str, Any] | None = None,
+    fresh: Sequence[FreshItem] = (),
 ) -> dict[str, np.ndarray]:
     """Build the inputs of a ranking request for one user (B = 1).
 
     Args:
-      signature: `SignatureDef` message of the `rank` signature; it says which dtypes ids have and which
-        context features there are.
+      signature: `SignatureDef` message of the `rank` signature, or of `rank_fresh` where there are fresh items; it says
+        which dtypes ids have and which context features there are.
       user_id: the user.
       candidates: ids to rank, at least one.
       recent: ids of the items the user engaged with, newest first; only the newest are kept where the
         signature fixes the length.
       context: value by feature name; features left out (or None) are sent as missing.
+      fresh: candidates with features and neighbours of their own.
 
     Returns:
       Arrays by input name: `user_id` [1], `candidates` [1, C], `num_candidates` [1] int32, `recent` [1, H],
-      `num_recent` [1] int32 and every context feature [1].
+      `num_recent` [1] int32 and every context feature [1]; with fresh items those of `fresh_inputs`, too.
 
     Raises:
       E2EGRecError: no candidate, an id or a value of the wrong type, an unknown context feature, or more
@@ -105,6 +109,8 @@ def rank_inputs(
     check_rank_signature(signature)
     context = dict(context or {})
     features = sorted(set(signature.inputs) - set(ID_INPUTS))
+    if fresh:
+        features = [name for name in features if not is_fresh_input(name)]
     unknown = sorted(set(context) - set(features))
     if unknown:
         raise E2EGRecError(
@@ -124,4 +130,5 @@ def rank_inputs(
         "recent": recent_ids,
         "num_recent": _array("num_recent", [num_recent], dtypes["num_recent"]),
     }
-    return inputs | {name: _array(name, [context.get(name)], dtypes[name]) for name in features}
+    inputs |= {name: _array(name, [context.get(name)], dtypes[name]) for name in features}
+    return inputs | fresh_inputs(signature, fresh) if fresh else inputs

@@ -190,7 +190,12 @@ def test_serving_default_takes_serialized_records(module, exported):
 
 def test_string_ids_are_hashed_as_in_the_pipelines(module):
     description = toy_description()
-    strings = RankingModule(module.model, module.graph, description, frozenset({"user", "item", "device"}))
+    strings = RankingModule(
+        module.model,
+        ServingGraph(description, toy_items(), toy_users(), toy_neighbours()),
+        description,
+        frozenset({"user", "item", "device"}),
+    )
     assert {name for name, spec in strings.rank_inputs().items() if spec.dtype == tf.string} == {
         "user_id",
         "recent",

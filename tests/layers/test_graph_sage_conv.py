@@ -105,3 +105,11 @@ def test_it_fits_tf_gnns_graph_update():
     update = tfgnn.keras.layers.NodeSetUpdate({"clicks": layer}, tfgnn.keras.layers.SingleInputNextState())
     result = tfgnn.keras.layers.GraphUpdate(node_sets={"item": update})(graph)
     np.testing.assert_array_equal(result.node_sets["item"][tfgnn.HIDDEN_STATE], call(layer, graph))
+
+
+def test_from_mean_is_the_layer_on_one_edge_from_the_mean():
+    rng = np.random.default_rng(0)
+    x, mean = tf.constant(rng.random((5, 3)), tf.float32), tf.constant(rng.random((5, 3)), tf.float32)
+    layer = GraphSAGEConv(4, l2_normalize=True)
+    expected = layer.propagate(mean, x, tf.range(5), tf.range(5), tf.ones(5))
+    np.testing.assert_allclose(layer.from_mean(x, mean), expected, rtol=1e-5)

@@ -146,3 +146,12 @@ def test_gradient_is_the_transposed_product():
 def test_weights_must_sum_to_one():
     with pytest.raises(ValueError, match="sum to 1"):
         LightGCNConv((1.0, 1.0))
+
+
+def test_from_mean_is_the_layer_on_one_edge_from_the_mean():
+    rng = np.random.default_rng(0)
+    x, mean = tf.constant(rng.random((5, 3)), tf.float32), tf.constant(rng.random((5, 3)), tf.float32)
+    has = tf.constant([True, False, True, True, False])
+    layer = LightGCNConv((0.3, 0.7))
+    expected = layer.propagate(mean, x, tf.range(5), tf.range(5), tf.cast(has, tf.float32))
+    np.testing.assert_allclose(layer.from_mean(x, mean, has), expected, rtol=1e-6)

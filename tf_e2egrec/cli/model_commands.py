@@ -54,9 +54,33 @@ def export(
     version: Annotated[
         int | None, typer.Option(min=1, help="Version number; the next one by default.")
     ] = None,
+    kind: Annotated[
+        Literal["hybrid", "table", "examples"] | None,
+        typer.Option(
+            help="Where neighbours come from: `hybrid` looks Z up (default of models that see a graph), `table` carries "
+            "the neighbours, `examples` is sent subgraphs."
+        ),
+    ] = None,
+    min_auc: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Refuse a model of a lower validation AUC.")
+    ] = None,
+    not_worse_than_live: Annotated[
+        bool,
+        typer.Option(
+            "--not-worse-than-live",
+            help="Refuse a model of a lower validation AUC than the newest version's.",
+        ),
+    ] = False,
+    tolerance: Annotated[
+        float, typer.Option(min=0, help="By how much it may be lower with --not-worse-than-live.")
+    ] = 0.0,
 ) -> None:
-    """Export a trained model for TensorFlow Serving, with a warm-up file."""
-    export_run(RunDirectory(run_dir), model, seed, to, version)
+    """Export a trained model for TensorFlow Serving, with a warm-up file.
+
+    It is loaded by a fresh process and compared with the Python model before it appears.
+    """
+    live_tolerance = tolerance if not_worse_than_live else None
+    export_run(RunDirectory(run_dir), model, seed, to, version, kind, min_auc, live_tolerance)
 
 
 def train_all(
@@ -106,22 +130,31 @@ def evaluate_run(run: RunDirectory, force: bool, split: Literal["valid", "test"]
 
 
 def export_run(
-    run: RunDirectory, model: str, seed: int, to: Path | None = None, version: int | None = None
+    run: RunDirectory,
+    model: str,
+    seed: int,
+    to: Path | None = None,
+    version: int | None = None,
+    kind: str | None = None,
+    min_auc: float | None = None,
+    live_tolerance: float | None = None,
 ) -> Path:
     """Run the export stage; returns the version's directory."""
     from serving.warmup import WARMUP_FILE, write_warmup
     from tf_e2egrec.models.variant import variant_named
-    from tf_e2egrec.stages.export import export_model, warmup_batches
+    from tf_e2egrec.stages.export import ExportOptions, Prepared, export_model, warmup_requests
 
     variant_named(model)
     base = to if to is not None else run.exports / model
     announce("export", str(run.model(model, seed)), str(base))
 
-    def add_warmup(directory: Path, module: object) -> None:
-        write_warmup(directory / WARMUP_FILE, base.name, "rank", warmup_batches(module))  # type: ignore[arg-type]
+    def add_warmup(directory: Path, prepared: Prepared) -> None:
+        signature, requests = warmup_requests(prepared)
+        write_warmup(directory / WARMUP_FILE, base.name, signature, requests)
 
     with working("export"):
-        target = export_model(run, model, seed, base, version, finish=add_warmup)
+        options = ExportOptions(version, kind, min_auc, live_tolerance, finish=add_warmup)
+        target = export_model(run, model, seed, base, options)
     console.print(f"  wrote {target}; next: e2egrec serve {base}", soft_wrap=True)
     return target
 

@@ -91,6 +91,13 @@ class GraphSAGEConv(tf.keras.layers.Layer):
         degree = tf.math.unsorted_segment_sum(weight, target, count)
         share = tf.math.divide_no_nan(weight, tf.gather(degree, target))
         mean = aggregate(sender, source, target, share, count)
+        return self.from_mean(receiver, mean)
+
+    def from_mean(
+        self, receiver: tf.Tensor, mean: tf.Tensor, has_neighbours: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """The layer on receivers [n, d] whose neighbours' weighted mean is known [n, d], 0 where there are none."""
+        del has_neighbours  # which LightGCN needs
         z = self.activation(self.self_transform(receiver) + self.neighbour_transform(mean))
         return tf.math.l2_normalize(z, axis=-1) if self.l2_normalize else z
 

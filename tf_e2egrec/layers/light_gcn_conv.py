@@ -105,6 +105,12 @@ class LightGCNConv(tf.keras.layers.Layer):
             sender, receiver, source, target, weight, self.layer_weights, self.normalization
         )
 
+    def from_mean(self, receiver: tf.Tensor, mean: tf.Tensor, has_neighbours: tf.Tensor) -> tf.Tensor:
+        """The layer under `normalization="row"`, of receivers [n, d] whose neighbours' weighted mean is known [n, d];
+        bool [n] says which have any.
+        """
+        return _combined(receiver, mean, has_neighbours, self.layer_weights)
+
     def get_config(self) -> dict[str, Any]:
         """Constructor arguments."""
         return super().get_config() | {
@@ -212,8 +218,14 @@ def _propagate(
     messages = aggregate(
         sender, relation.source, relation.target, relation.coefficient, tf.shape(receiver)[0]
     )
+    return _combined(receiver, messages, relation.has_neighbours, layer_weights)
+
+
+def _combined(
+    receiver: tf.Tensor, messages: tf.Tensor, has_neighbours: tf.Tensor, layer_weights: Sequence[float]
+) -> tf.Tensor:
     a_0, a_1 = (tf.cast(weight, receiver.dtype) for weight in layer_weights)
-    return tf.where(relation.has_neighbours[:, tf.newaxis], a_0 * receiver + a_1 * messages, receiver)
+    return tf.where(has_neighbours[:, tf.newaxis], a_0 * receiver + a_1 * messages, receiver)
 
 
 def aggregate(

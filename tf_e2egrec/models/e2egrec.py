@@ -5,34 +5,25 @@ from typing import Any, Literal
 
 import tensorflow as tf
 import tensorflow_gnn as tfgnn
-import tensorflow_recommenders as tfrs
 
 from tf_e2egrec.dataset.description.model_spec import ModelSpec
-from tf_e2egrec.layers import (
-    AttentionFusion,
-    FeatureEmbedding,
-    GatedConcatFusion,
-    GraphSAGEConv,
-    LightGCNConv,
-    Tower,
-)
-from tf_e2egrec.layers.light_gcn_conv import aggregate
+from tf_e2egrec.layers import FeatureEmbedding, GraphSAGEConv, LightGCNConv
 from tf_e2egrec.losses.global_batch import first_of_each
 from tf_e2egrec.losses.reward import reward_loss
 from tf_e2egrec.models.empty_graph import empty_batch_graph
 from tf_e2egrec.models.entity_encoder import EntityEncoder
 from tf_e2egrec.models.graph_features import GraphFeatures, SeedStates, propagate_to_users
+from tf_e2egrec.models.impression_vectors import ImpressionVectors
 from tf_e2egrec.models.initializers import IdentityOnTop
 from tf_e2egrec.models.model_inputs import ModelInputs
+from tf_e2egrec.models.ranker import Ranker
 from tf_e2egrec.models.self_supervision import SelfSupervision
-from tf_e2egrec.models.stay_objective import StayObjective
 from tf_e2egrec.models.variant import Variant
 from tf_e2egrec.subgraphs.graph_schema import READOUT
-from tf_e2egrec.training.multi_task_model import MultiTaskModel
 
 
 @tf.keras.utils.register_keras_serializable("tf_e2egrec")
-class E2EGRec(MultiTaskModel):
+class E2EGRec(Ranker):
     """E2E-GRec (arXiv 2511.20564): LightGCN encoder, GFAE loss, two-level fusion, reward and stay towers,
     trained end to end.
 
@@ -132,36 +123,6 @@ class E2EGRec(MultiTaskModel):
         )
         return EntityEncoder(vocabulary, self.spec.dim, features, data.vocabulary_sizes[group], name=name)
 
-    def _create_ranker(self) -> None:
-        dim = self.spec.dim
-        self.ranker_item = tf.keras.layers.Dense(dim, name="ranker_item")
-        self.ranker_user = tf.keras.layers.Dense(dim, name="ranker_user")
-        if self.context_embedding is not None:
-            self.ranker_context = tf.keras.layers.Dense(dim, name="ranker_context")
-        self.shared_tower = tfrs.layers.blocks.MLP(
-            [2 * dim, dim], activation="relu", final_activation="relu", name="shared_tower"
-        )
-        self.ranking_features = tf.keras.layers.Dense(dim, activation="relu", name="ranking_features")
-        fusion = self.variant.fusion or self.spec.fusion
-        self.gate_fusion = GatedConcatFusion(name="gate_fusion") if "gate" in fusion else None
-        self.attention_fusion = (
-            AttentionFusion(dim, self.spec.heads, name="attention_fusion") if "attention" in fusion else None
-        )
-        self.reward_tower = Tower(self.spec.tower_units, self.spec.dropout, name="reward_tower")
-        self.stay_tower = (
-            Tower(self.spec.tower_units, self.spec.dropout, name="stay_tower")
-            if self.inputs_spec.has_stay
-            else None
-        )
-        data = self.inputs_spec
-        self.stay_objective = StayObjective(
-            self.spec.stay_loss,
-            data.maximum_stay,
-            data.item_vocabulary,
-            self.spec.duration_groups,
-            name="stay_objective",
-        )
-
     @property
     def entity_encoders(self) -> list[tuple[EntityEncoder, str]]:
         """Every encoder of items or users, with the group of its vocabularies."""
@@ -196,11 +157,10 @@ class E2EGRec(MultiTaskModel):
     def call(self, graph: tfgnn.GraphTensor, training: bool | None = None) -> dict[str, tf.Tensor]:
         """See the class docstring."""
         reward_logits, stay_output, _ = self.forward(graph, training)
-        reward = tf.sigmoid(reward_logits)
-        if stay_output is None:
-            return {"reward": reward, "stay_seconds": tf.zeros_like(reward)}
-        duration = self.stay_objective.durations(graph, self.item_encoder.id_lookup)
-        return {"reward": reward, "stay_seconds": self.stay_objective.seconds(stay_output, duration)}
+        duration = (
+            None if stay_output is None else self.stay_objective.durations(graph, self.item_encoder.id_lookup)
+        )
+        return self.predictions(reward_logits, stay_output, duration)
 
     def forward(
         self, graph: tfgnn.GraphTensor, training: bool | None = None
@@ -209,13 +169,7 @@ class E2EGRec(MultiTaskModel):
         or None.
         """
         parts, states = self._fusion_parts(graph, training)
-        if self.gate_fusion is not None:
-            parts = self.gate_fusion(parts)
-        fused = (
-            self.attention_fusion(parts) if self.attention_fusion is not None else tf.concat(parts, axis=-1)
-        )
-        stay = self.stay_tower(fused, training=training) if self.stay_tower is not None else None
-        return self.reward_tower(fused, training=training), stay, states
+        return *self.tower_outputs(parts, training), states
 
     def diagnose(self, graph: tfgnn.GraphTensor) -> dict[str, tf.Tensor]:
         """What `Diagnostics` shows of a batch: `x`, `z` [S, dim], `gate` [parts], `attention` [parts, parts]."""
@@ -234,7 +188,7 @@ class E2EGRec(MultiTaskModel):
         """F_shared, F_LTR and, in a model with a graph token, F_GNN; the seeds' states or None."""
         items = self.item_encoder(graph.node_sets["item"].get_features_dict())
         users = self.user_encoder(graph.node_sets["user"].get_features_dict())
-        parts = self._ranker_parts(graph, items, users)
+        parts = self.graph_ranker_parts(graph, items, users)
         if self.variant.token == "none":
             return parts, None
         propagate = self.variant.propagates(training)
@@ -289,6 +243,59 @@ class E2EGRec(MultiTaskModel):
             z = self.gnn_input(z)
         return SeedStates(x=x, z=z, item_x=item_x, has_neighbours=has_neighbours)
 
+    def candidate_z(self, graph: tfgnn.GraphTensor) -> tf.Tensor:
+        """Z of a batch graph's candidates, outside of training, [B, width]; of models with a graph token."""
+        encoder = self.item_encoder if self.graph_item_encoder is None else self.graph_item_encoder
+        items = encoder(graph.node_sets["item"].get_features_dict())
+        z = self.encode_seeds(graph, items, self.variant.propagates(training=False)).z
+        return tf.gather(z, graph.edge_sets[f"{READOUT}/candidate"].adjacency.source)
+
+    def item_vectors(self, features: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+        """What the ranker and what the graph knows of items, without any neighbours.
+
+        Args:
+          features: `#id` int64 [n] and the item features by name.
+
+        Returns:
+          [n, dim] for the ranker, and X [n, width]; without a graph token the first twice.
+        """
+        items = self.item_encoder(features)
+        ranker = self.ranker_item(items)
+        if self.variant.token == "none":
+            return ranker, ranker
+        if self.graph_item_encoder is not None:
+            items = self.graph_item_encoder(features)
+        return ranker, self.gnn_input(items)
+
+    def user_vectors(self, features: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+        """The same of users."""
+        users = self.user_encoder(features)
+        ranker = self.ranker_user(users)
+        if self.variant.token == "none":
+            return ranker, ranker
+        if self.graph_user_encoder is not None:
+            users = self.graph_user_encoder(features)
+        return ranker, self.gnn_user_input(users)
+
+    def rank_vectors(self, rows: ImpressionVectors) -> dict[str, tf.Tensor]:
+        """What the model returns, outside of training, from X and Z that were computed before.
+
+        `E2EGRec.call` of the same impressions gives the same, up to rounding.
+        """
+        parts = self.ranker_parts(rows.user, rows.candidate, rows.history, rows.context)
+        if self.variant.token != "none":
+            user_z = rows.user_x
+            if self.variant.propagates(training=False):
+                user_z = self.user_convolution.from_mean(user_z, rows.history_x, rows.has_history)
+            parts.append(self.graph_features.combine(rows.candidate_z, user_z, rows.history_z, rows.last_z))
+        reward_logits, stay_output = self.tower_outputs(parts, training=False)
+        duration = (
+            None
+            if stay_output is None
+            else self.stay_objective.known_durations(rows.candidate_key, self.item_encoder.id_lookup)
+        )
+        return self.predictions(reward_logits, stay_output, duration)
+
     @property
     def _propagates_first(self) -> bool:
         """Whether Z is made as (A E) W rather than A (E W): the same by linearity, at another cost.
@@ -298,31 +305,6 @@ class E2EGRec(MultiTaskModel):
         """
         is_linear = isinstance(self.convolution, LightGCNConv)
         return is_linear and 2 * self.item_encoder.output_dim <= 3 * self.gnn_input.units
-
-    def _ranker_parts(self, graph: tfgnn.GraphTensor, items: tf.Tensor, users: tf.Tensor) -> list[tf.Tensor]:
-        """[F_shared, F_LTR], each [B, dim]: all that a ranker without a graph would use, recent items
-        included.
-        """
-        seed_item = graph.node_sets["seed"]["item"]
-        candidate_seed = graph.edge_sets[f"{READOUT}/candidate"].adjacency.source
-        recent = graph.edge_sets["recent"].adjacency
-        item, user = self.ranker_item(items), self.ranker_user(users)
-        candidate = tf.gather(item, tf.gather(seed_item, candidate_seed))
-        history = mean_by_target(item, tf.gather(seed_item, recent.source), recent.target, tf.shape(user)[0])
-        parts = [user, candidate, history]
-        crosses = [user * candidate, history * candidate]
-        if self.context_embedding is not None:
-            context = self.context_embedding(graph.node_sets[READOUT].get_features_dict())
-            parts.append(context)
-            # Who comes from a search engine reads other articles than who comes from the front page.
-            crosses += [self.ranker_context(context) * other for other in (candidate, history)]
-        crosses += [tf.reduce_sum(cross, axis=-1, keepdims=True) for cross in crosses]
-        if self.context_embedding is not None:
-            crosses.append(context)
-        return [
-            self.shared_tower(tf.concat(parts, axis=-1)),
-            self.ranking_features(tf.concat(crosses, axis=-1)),
-        ]
 
     def task_losses(
         self, inputs: tfgnn.GraphTensor, labels: Mapping[str, tf.Tensor], training: bool
@@ -361,13 +343,6 @@ class E2EGRec(MultiTaskModel):
         """Inverse of `get_config`."""
         del custom_objects
         return cls(**config)
-
-
-def mean_by_target(values: tf.Tensor, source: tf.Tensor, target: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
-    """Mean of `values[source]` per target, zero where there is none; [count, d]."""
-    ones = tf.ones_like(source, tf.float32)
-    number = tf.math.unsorted_segment_sum(ones, target, count)
-    return aggregate(values, source, target, tf.math.divide_no_nan(ones, tf.gather(number, target)), count)
 
 
 def _linear(dim: int, name: str) -> tf.keras.layers.Dense:

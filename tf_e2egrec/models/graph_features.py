@@ -62,6 +62,20 @@ class GraphFeatures(tf.keras.layers.Layer):
             tf.concat([tf.ones_like(recent.target[:1]), recent.target[1:] - recent.target[:-1]], 0) > 0
         )
         last = aggregate(states.z, recent.source, recent.target, tf.cast(is_newest, tf.float32), users)
+        return self.combine(z_item, user_z, history, last)
+
+    def combine(self, z_item: tf.Tensor, user_z: tf.Tensor, history: tf.Tensor, last: tf.Tensor) -> tf.Tensor:
+        """The formula on plain tensors, each [B, width of Z].
+
+        Args:
+          z_item: Z of the candidates.
+          user_z: Z of the users.
+          history: mean Z of the recent items, 0 without any.
+          last: Z of the newest of them, 0 without any.
+
+        Returns:
+          [B, dim].
+        """
         products = [z_item * user_z, z_item * history, z_item * last]
         dots = [tf.reduce_sum(product, axis=-1, keepdims=True) for product in products]
         norms = tf.norm(z_item, axis=-1, keepdims=True) * tf.norm(history, axis=-1, keepdims=True)

@@ -95,12 +95,18 @@ class StayObjective(tf.keras.layers.Layer):
             return None
         candidate = graph.edge_sets[f"{READOUT}/candidate"].adjacency.source
         item = tf.gather(graph.node_sets["seed"]["item"], candidate)
-        known = tf.gather(self.item_duration, lookup(tf.gather(graph.node_sets["item"]["#id"], item)))
+        known = self.known_durations(tf.gather(graph.node_sets["item"]["#id"], item), lookup)
         features = graph.node_sets[READOUT].get_features_dict()
         if "content_duration" not in features:
             return known
         given = features["content_duration"]
         return tf.where(tf.math.is_finite(given), given, known)
+
+    def known_durations(self, keys: tf.Tensor, lookup: KeyLookup) -> tf.Tensor | None:
+        """The training split's durations of items by key, float32 [n] seconds, NaN where unknown; None where no loss
+        needs them.
+        """
+        return tf.gather(self.item_duration, lookup(keys)) if self.loss_name == "d2q" else None
 
     def loss(self, stay_seconds: tf.Tensor, output: tf.Tensor, duration: tf.Tensor | None) -> tf.Tensor:
         """The loss, a float32 scalar; see the functions in `tf_e2egrec.losses`."""

@@ -1,12 +1,14 @@
 """The export stage: a trained model out as a SavedModel that TensorFlow Serving loads."""
 
 import contextlib
+import dataclasses
 import logging
 import shutil
 import uuid
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -14,7 +16,6 @@ import tensorflow as tf
 from tf_e2egrec.dataset.artefact import (
     Manifest,
     StaleArtefactError,
-    fingerprint_of,
     read_manifest,
     require_match,
     write_manifest,
@@ -22,76 +23,103 @@ from tf_e2egrec.dataset.artefact import (
 from tf_e2egrec.dataset.description import DatasetDescription
 from tf_e2egrec.dataset.node_table import NodeTable
 from tf_e2egrec.errors import E2EGRecError
+from tf_e2egrec.export.kinds import chosen_kind
 from tf_e2egrec.export.ranking_module import RankingModule
 from tf_e2egrec.export.serving_graph import ServingGraph
 from tf_e2egrec.graph.neighbour_table import NeighbourTable
 from tf_e2egrec.graph.snapshots import SnapshotPlan
+from tf_e2egrec.models import E2EGRec
+from tf_e2egrec.stages.export_canary import Call, require_sound
+from tf_e2egrec.stages.export_gates import require_good_enough, versions_in
+from tf_e2egrec.stages.export_manifest import export_fingerprint, export_manifest
+from tf_e2egrec.stages.export_sample import ExportSample
 from tf_e2egrec.stages.run_directory import RunDirectory
-from tf_e2egrec.stages.train import load_model, read_subgraphs_manifest
+from tf_e2egrec.stages.train import MODEL_FILE, read_subgraphs_manifest
+from tf_e2egrec.subgraphs.graph_schema import LABELS
 
 WARMUP_CANDIDATES = (1, 100, 500)
+Finish = Callable[[Path, "Prepared"], None]
 
 
-Finish = Callable[[Path, RankingModule], None]
+class Prepared(NamedTuple):
+    """A model about to be exported.
+
+    Attributes:
+      module: what is saved.
+      calls: real requests to its signatures, with the Python model's answers.
+    """
+
+    module: RankingModule
+    calls: list[Call]
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportOptions:
+    """How to export.
+
+    Attributes:
+      version: integer directory name; one more than the newest when absent.
+      kind: `hybrid`, `table` or `examples`; `hybrid` where the model sees a graph when absent, else `table`.
+      min_auc: refuse a model of a lower validation AUC.
+      live_tolerance: refuse a model whose validation AUC is lower than the newest version's by more than this.
+      finish: called with the directory before it is tried, to add what servers want beside the model (warm-up
+        requests).
+    """
+
+    version: int | None = None
+    kind: str | None = None
+    min_auc: float | None = None
+    live_tolerance: float | None = None
+    finish: Finish | None = None
 
 
 def export_model(
-    run: RunDirectory,
-    model: str,
-    seed: int,
-    to: Path,
-    version: int | None = None,
-    finish: Finish | None = None,
+    run: RunDirectory, model: str, seed: int, to: Path, options: ExportOptions | None = None
 ) -> Path:
-    """Write TO/<version>: SavedModel, manifest and everything a server needs, aside first and then renamed
-    into place.
+    """Write TO/<version>: SavedModel, manifest and everything a server needs, aside first, tried by a process that has none
+    of this project's code, and then renamed into place.
 
     Args:
       run: the run directory.
       model, seed: which trained model.
       to: the model's base path; the server polls it for new versions.
-      version: integer directory name; one more than the newest when absent.
-      finish: called with the directory before it appears, to add what servers want beside the model (warm-up
-        requests).
+      options: how.
 
     Returns:
       The version's directory.
 
     Raises:
-      E2EGRecError: the model is not there, belongs to other subgraphs, or the version exists.
+      E2EGRecError: the model is not there, belongs to other subgraphs or is not good enough; the version exists; the
+        export does not load, or does not answer as the Python model does. Nothing is published then.
     """
+    options = options or ExportOptions()
     description = run.description()
     subgraphs = read_subgraphs_manifest(run, description)
     directory = run.model(model, seed)
     trained = _read_trained(run, model, seed, subgraphs)
-    target = to / str(version if version is not None else _next_version(to))
+    version = options.version if options.version is not None else _next_version(to)
+    target = to / str(version)
     if target.exists():
         raise E2EGRecError(f"{target} exists already; choose another --version or leave it out")
-    module = ranking_module(run, description, subgraphs, directory)
+    require_good_enough(trained.details.get("valid_auc"), to, options.min_auc, options.live_tolerance)
+    # Not compiled: the optimisers' slots would be exported, too, and are as large as the model.
+    network = tf.keras.models.load_model(directory / MODEL_FILE, compile=False)
+    prepared = prepare(run, description, subgraphs, network, options.kind)
     to.mkdir(parents=True, exist_ok=True)
     staging = to / f".staging-{uuid.uuid4().hex[:8]}"  # not an integer: the server does not look at it
+    made = staging / str(version)
     try:
         with _without_notices():
-            tf.saved_model.save(module, str(staging), signatures=module.signatures())
-        (staging / "assets.extra").mkdir(exist_ok=True)
-        if finish is not None:
-            finish(staging, module)
-        write_manifest(
-            staging / "assets.extra",
-            Manifest(
-                stage="export",
-                configuration={"model": model, "seed": seed, "dataset": description.name},
-                fingerprint=_fingerprint(trained),
-                inputs=trained.inputs,
-                upstream=trained.fingerprint,
-                newest_edge_time=trained.newest_edge_time,
-                details={"valid_auc": trained.details.get("valid_auc"), "regime": description.graph.regime},
-            ),
-        )
-    except BaseException:
+            tf.saved_model.save(prepared.module, str(made), signatures=prepared.module.signatures())
+        (made / "assets.extra").mkdir(exist_ok=True)
+        if options.finish is not None:
+            options.finish(made, prepared)
+        tried = require_sound(made, prepared.calls, _label_names(description))
+        kind = prepared.module.kind
+        write_manifest(made / "assets.extra", export_manifest(trained, description, directory, kind, tried))
+        made.replace(target)
+    finally:
         shutil.rmtree(staging, ignore_errors=True)
-        raise
-    staging.replace(target)
     return target
 
 
@@ -105,7 +133,8 @@ def current_export(run: RunDirectory, model: str, seed: int) -> Path | None:
     newest = run.exports / model / str(_next_version(run.exports / model) - 1)
     try:
         manifest = read_manifest(newest / "assets.extra", "export", "e2egrec export")
-        require_match(manifest, _fingerprint(trained), newest, "e2egrec export")
+        kind = str(manifest.configuration.get("kind"))  # which is the caller's affair
+        require_match(manifest, export_fingerprint(trained, kind), newest, "e2egrec export")
     except StaleArtefactError:
         return None
     return newest
@@ -126,21 +155,34 @@ def _read_trained(run: RunDirectory, model: str, seed: int, subgraphs: Manifest)
     return trained
 
 
-def _fingerprint(trained: Manifest) -> str:
-    return fingerprint_of("export", trained.fingerprint)
+def prepare(
+    run: RunDirectory,
+    description: DatasetDescription,
+    subgraphs: Manifest,
+    model: E2EGRec,
+    kind: str | None = None,
+) -> Prepared:
+    """The exportable module of a trained model, with the newest snapshot's neighbours, and requests to try it with.
 
-
-def ranking_module(
-    run: RunDirectory, description: DatasetDescription, subgraphs: Manifest, directory: Path
-) -> RankingModule:
-    """The exportable module of a trained model, with the newest snapshot's neighbours."""
+    Raises:
+      E2EGRecError: the model cannot be exported so.
+    """
+    chosen = chosen_kind(kind, model)
     items = NodeTable.read_parquet(run.subgraphs / "nodes" / "item.parquet")
     users = NodeTable.read_parquet(run.subgraphs / "nodes" / "user.parquet")
     snapshot = newest_snapshot(run, description)
     neighbours = NeighbourTable.load(run.graph, snapshot).truncate(description.graph.sampling.top)
     graph = ServingGraph(description, items, users, neighbours)
     strings = frozenset(subgraphs.details.get("string_columns", []))
-    return RankingModule(load_model(directory), graph, description, strings)
+    module = RankingModule(model, graph, description, strings, chosen)
+    reference = RankingModule(model, graph, description, strings, "graph")
+    sample = ExportSample(run.subgraphs, description, items, users, strings)
+    return Prepared(module, sample.calls(module, reference, graph))
+
+
+def _label_names(description: DatasetDescription) -> list[str]:
+    """What no input of a signature may be called."""
+    return [*LABELS, description.ranker.reward]
 
 
 def newest_snapshot(run: RunDirectory, description: DatasetDescription) -> int:
@@ -153,14 +195,17 @@ def newest_snapshot(run: RunDirectory, description: DatasetDescription) -> int:
     return plan.latest(int(newest))
 
 
-def warmup_batches(module: RankingModule) -> list[dict[str, np.ndarray]]:
-    """One `rank` request per candidate-list length, of unknown ids: a server compiles its kernels on them
-    before it takes traffic.
+def warmup_requests(prepared: Prepared) -> tuple[str, list[dict[str, np.ndarray]]]:
+    """(signature, requests) that a server replays before it takes traffic, so that it is slow for nobody.
+
+    Of `rank`, one per candidate-list length, of unknown ids; an export of the kind `examples` gets its sample.
     """
+    if prepared.module.kind == "examples":
+        return "serving_default", [dict(call.inputs) for call in prepared.calls]
     batches = []
     for length in WARMUP_CANDIDATES:
         batch = {}
-        for name, spec in module.rank_inputs().items():
+        for name, spec in prepared.module.rank_inputs().items():
             shape = {"candidates": (1, length), "recent": (1, 20)}.get(name, (1,))
             batch[name] = np.full(
                 shape,
@@ -170,7 +215,7 @@ def warmup_batches(module: RankingModule) -> list[dict[str, np.ndarray]]:
         batch["num_candidates"][:] = length
         batch["num_recent"][:] = 20
         batches.append(batch)
-    return batches
+    return "rank", batches
 
 
 @contextlib.contextmanager
@@ -193,5 +238,4 @@ def _without_notices() -> Iterator[None]:
 
 
 def _next_version(to: Path) -> int:
-    versions = [int(path.name) for path in to.glob("*") if path.name.isdigit()] if to.exists() else []
-    return max(versions, default=0) + 1
+    return max(versions_in(to), default=0) + 1

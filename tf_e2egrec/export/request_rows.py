@@ -1,0 +1,80 @@
+"""From a request to the rows the model ranks, for every kind of export: impression b * C + c is candidate c of request b."""
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from tf_e2egrec.dataset.description import FeatureSpec
+from tf_e2egrec.dataset.ids import MISSING_KEY
+from tf_e2egrec.export.rank_request import RankRequest
+from tf_e2egrec.export.serving_features import derived_features
+from tf_e2egrec.models.empty_graph import missing_features
+
+
+def listed_candidates(request: RankRequest) -> tf.Tensor:
+    """int64 [B, C], `MISSING_KEY` beyond `num_candidates`: padding becomes unknown items."""
+    listed = tf.sequence_mask(request.num_candidates, tf.shape(request.candidates)[1])
+    return tf.where(listed, request.candidates, MISSING_KEY)
+
+
+def recent_ranks(request: RankRequest, candidates: tf.Tensor, limit: int) -> tf.Tensor:
+    """Which recent items count for which candidate: int32 [B, C, H], 1 for the newest, 2, ...; 0 for one that does not.
+
+    Those count that are listed, known by an id and distinct, the newest `limit` of them, and never the candidate itself.
+    """
+    recent = request.recent
+    width = tf.shape(recent)[1]
+    listed = tf.sequence_mask(request.num_recent, width) & (recent >= 0)
+    earlier = tf.linalg.band_part(tf.ones([width, width], tf.bool), -1, 0) & ~tf.eye(width, dtype=tf.bool)
+    same = (recent[:, :, tf.newaxis] == recent[:, tf.newaxis, :]) & listed[:, tf.newaxis, :]
+    distinct = listed & ~tf.reduce_any(same & earlier[tf.newaxis], axis=2)
+    place = tf.where(distinct, tf.cumsum(tf.cast(distinct, tf.int32), axis=1), 0)[:, tf.newaxis, :]
+    # Of each candidate, its own place among the recent items, which those after it move up by.
+    is_candidate = recent[:, tf.newaxis, :] == candidates[:, :, tf.newaxis]
+    own = tf.reduce_sum(tf.where(is_candidate, place, 0), axis=2, keepdims=True)
+    rank = place - tf.cast((own > 0) & (place > own), tf.int32)
+    return tf.where((place != own) & (rank <= limit), rank, 0)
+
+
+def fresh_rows(candidates: tf.Tensor, fresh: tf.Tensor) -> tf.Tensor:
+    """Which fresh item each candidate is: int32 [B * C], a row among the B * F, -1 for none.
+
+    Args:
+      candidates: int64 [B, C].
+      fresh: int64 [B, F]; where an id is there twice, the first counts.
+    """
+    batch, width = tf.unstack(tf.shape(fresh))
+    same = (candidates[:, :, tf.newaxis] == fresh[:, tf.newaxis, :]) & (fresh != MISSING_KEY)[
+        :, tf.newaxis, :
+    ]
+    place = tf.reduce_min(tf.where(same, tf.range(width), width), axis=2)
+    place = tf.minimum(place, width)  # the minimum of nothing, where F = 0, is the largest integer
+    row = tf.range(batch)[:, tf.newaxis] * width + place
+    return tf.reshape(tf.where(place < width, row, -1), [-1])
+
+
+def context_rows(
+    request: RankRequest,
+    first_seen: tf.Tensor,
+    recent_count: tf.Tensor,
+    features: Sequence[FeatureSpec],
+    computed: Sequence[str],
+    time_is_rank: bool,
+) -> dict[str, tf.Tensor]:
+    """Context features of the impressions: those sent, those derived, the others missing; name -> [B * C].
+
+    Args:
+      request: the request.
+      first_seen: int64 [B * C], of the candidates; negative where unknown.
+      recent_count: int32 [B * C].
+      features: the description's context features.
+      computed: `ranker.computed_from_request`.
+      time_is_rank: the logs have no absolute time.
+    """
+    slots = tf.shape(request.candidates)[1]
+    derived = derived_features(
+        computed, tf.repeat(request.time, slots), first_seen, recent_count, time_is_rank
+    )
+    missing = missing_features(features, tf.size(first_seen))
+    given = {name: tf.repeat(value, slots) for name, value in request.context.items()}
+    return missing | given | derived

@@ -1,0 +1,74 @@
+"""`TableRanker`: the neighbour table travels in the model, and Z is computed in the request."""
+
+import tensorflow as tf
+
+from tf_e2egrec.export.item_vectors import item_vectors
+from tf_e2egrec.export.rank_request import FreshItems
+from tf_e2egrec.export.serving_graph import ServingGraph
+from tf_e2egrec.export.vector_ranker import VectorRanker
+from tf_e2egrec.models import E2EGRec
+
+_CHUNK = 256  # candidates whose neighbours' vectors are gathered at a time; with 100 of 64 numbers, 6 MB
+
+
+class TableRanker(VectorRanker):
+    """Ranks with the 1-hop propagation in the request, so that a fresh item may have other features and the neighbours of
+    the table.
+
+    Args:
+      model: the trained model.
+      graph: gives the tables and neighbours, and is not kept.
+    """
+
+    def __init__(self, model: E2EGRec, graph: ServingGraph) -> None:
+        super().__init__(model, graph, item_vectors(model, graph, with_z=False), name="table_ranker")
+        self._fanout, self._recent_fanout = graph.fanout, graph.recent_fanout
+        # Row r of the two tables belongs to anchor r - 1; row 0 is of items without neighbours.
+        anchors = tf.size(graph.anchor_keys)
+        of_anchor = tf.tensor_scatter_nd_update(
+            tf.zeros([tf.size(graph.item_table.keys) + 1], tf.int32),
+            self.rows_of(graph.anchor_keys.value())[:, tf.newaxis],
+            1 + tf.range(anchors),
+        )
+        of_anchor = tf.concat([[0], of_anchor[1:]], axis=0)  # an anchor that the node table lacks is unknown
+        self.anchor_row = tf.Variable(of_anchor, trainable=False, name="anchor_row")
+        rows = tf.cast(self.rows_of(graph.neighbour_keys.value()), tf.int32)
+        self.neighbour_rows = tf.Variable(rows, trainable=False, name="neighbour_rows")
+        self.neighbour_weights = tf.Variable(
+            graph.neighbour_weights.value(), trainable=False, name="neighbour_weights"
+        )
+
+    def z_of(self, rows: tf.Tensor) -> tf.Tensor:
+        """See `VectorRanker`; in chunks, because a batch of requests has many candidates."""
+        count = tf.size(rows)
+        chunks = tf.maximum(1, (count + _CHUNK - 1) // _CHUNK)
+        parts = tf.TensorArray(tf.float32, chunks, infer_shape=False, element_shape=[None, self.x.shape[1]])
+
+        def one(chunk: tf.Tensor, parts: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
+            z = self._z(rows[chunk * _CHUNK : (chunk + 1) * _CHUNK], self._fanout)
+            return chunk + 1, parts.write(chunk, z)
+
+        _, parts = tf.while_loop(lambda chunk, _: chunk < chunks, one, (0, parts), parallel_iterations=1)
+        return parts.concat()
+
+    def recent_z_of(self, rows: tf.Tensor) -> tf.Tensor:
+        """See `VectorRanker`."""
+        return self._z(rows, self._recent_fanout)
+
+    def fresh_mean(self, fresh: FreshItems) -> tuple[tf.Tensor, tf.Tensor]:
+        """See `VectorRanker`; where the request leaves them out, the neighbours of the table."""
+        given, has_given = super().fresh_mean(fresh)
+        own, has_own = self._mean(self.rows_of(tf.reshape(fresh.keys, [-1])), self._fanout)
+        chosen = fresh.neighbours_given
+        return tf.where(chosen[:, tf.newaxis], given, own), tf.where(chosen, has_given, has_own)
+
+    def _z(self, rows: tf.Tensor, fanout: int) -> tf.Tensor:
+        x = tf.gather(self.x, rows)
+        if not self.model.variant.propagates(training=False):
+            return x
+        return self.propagated(x, *self._mean(rows, fanout))
+
+    def _mean(self, rows: tf.Tensor, fanout: int) -> tuple[tf.Tensor, tf.Tensor]:
+        anchors = tf.gather(self.anchor_row, rows)
+        neighbours = tf.gather(self.neighbour_rows, anchors)[:, :fanout]
+        return self.mean_x(neighbours, tf.gather(self.neighbour_weights, anchors)[:, :fanout])

@@ -1,5 +1,4 @@
 import dataclasses
-import types
 
 import numpy as np
 import pyarrow as pa
@@ -7,14 +6,14 @@ import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 
-from tests.toy_data import serialize, toy_description, toy_items, toy_model, toy_records, toy_users
+from tests.export.export_toys import toy_module
+from tests.toy_data import serialize, toy_description, toy_records
 from tf_e2egrec.comparison.compare_directory import CompareDirectory
 from tf_e2egrec.comparison.simulate import simulate_policies
 from tf_e2egrec.dataset.description import load_description
 from tf_e2egrec.errors import E2EGRecError
 from tf_e2egrec.evaluation.policy_outcomes import combined_score
-from tf_e2egrec.export.ranking_module import STAY_SHARE, RankingModule
-from tf_e2egrec.subgraphs.feature_table import FeatureTable
+from tf_e2egrec.export.ranking_module import STAY_SHARE
 from tf_e2egrec.synthetic.short_video import ShortVideoConfig, write_short_video
 
 MODELS = {"R0": "R0: without a graph", "R5": "R5: the full model"}
@@ -107,13 +106,7 @@ def test_predictions_of_other_rows_are_refused(data, directory, change):
 
 
 def test_the_score_is_the_one_of_an_export():
-    description = toy_description()
-    tables = (
-        FeatureTable(toy_items(), description.item_features),
-        FeatureTable(toy_users(), description.user_features),
-    )
-    graph = types.SimpleNamespace(item_table=tables[0], user_table=tables[1])
-    module = RankingModule(toy_model(), graph, description, frozenset())
+    description, module = toy_description(), toy_module("examples")
     served = module.score_examples(tf.constant(serialize(toy_records(30))))
     reward, stay, score = (served[name].numpy() for name in ("reward", "stay_seconds", "score"))
     assert stay.std() > 0

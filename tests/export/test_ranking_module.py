@@ -5,36 +5,24 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.export.export_toys import NOW, toy_module, toy_neighbours
 from tests.toy_data import (
     serialize,
     toy_description,
     toy_items,
-    toy_model,
     toy_record,
     toy_records,
     toy_users,
 )
 from tf_e2egrec.export.ranking_module import RankingModule
 from tf_e2egrec.export.serving_graph import ServingGraph
-from tf_e2egrec.graph.neighbour_table import NeighbourTable
 
 DAY = 86_400_000
-NOW = 1_704_200_000_000  # the time of the toy records
-
-
-def toy_neighbours():
-    rng = np.random.default_rng(5)
-    keys = toy_items().key
-    target = np.repeat(keys[:20], 4)
-    source = np.concatenate([rng.choice(keys[keys != key], 4, replace=False) for key in keys[:20]])
-    return NeighbourTable.from_edges(source, target, rng.random(len(source)).astype("f4") + 0.1)
 
 
 @pytest.fixture(scope="module")
 def module():
-    description = toy_description()
-    graph = ServingGraph(description, toy_items(), toy_users(), toy_neighbours())
-    return RankingModule(toy_model(), graph, description, frozenset())
+    return toy_module("table")
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,7 @@ from tf_e2egrec.cli.options import Beam, Data, Dataset, Force, Out, beam_argumen
 from tf_e2egrec.dataset.artefact import Manifest
 from tf_e2egrec.dataset.description import DatasetDescription, load_description
 from tf_e2egrec.stages.run_directory import RunDirectory
+from tf_e2egrec.synthetic.short_video_config import ShortVideoConfig
 
 
 def synthesize(
@@ -53,10 +54,6 @@ def synthesize(
 
     Example: e2egrec synthesize demo-data && e2egrec run demo-data/dataset.yaml --out runs/demo
     """
-    from rich.progress import Progress
-
-    from tf_e2egrec.synthetic.short_video import ShortVideoConfig, write_short_video
-
     config = ShortVideoConfig(
         users=users,
         videos=videos,
@@ -68,14 +65,23 @@ def synthesize(
         start=start.date(),
         label_share=label_share,
     )
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("synthesize", total=None)
-        written = write_short_video(
-            config, directory, progress=lambda done, total: progress.update(task, completed=done, total=total)
-        )
+    written = write_logs(config, directory, "synthesize")
     console.print(
         f"wrote {written.parent}; next: e2egrec run {written} --out runs/{directory.name}", soft_wrap=True
     )
+
+
+def write_logs(config: ShortVideoConfig, directory: Path, title: str) -> Path:
+    """Write generated logs under a progress bar of that title; returns their description file."""
+    from rich.progress import Progress
+
+    from tf_e2egrec.synthetic.short_video import write_short_video
+
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(title, total=None)
+        return write_short_video(
+            config, directory, progress=lambda done, total: progress.update(task, completed=done, total=total)
+        )
 
 
 def swing(

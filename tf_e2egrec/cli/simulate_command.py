@@ -8,6 +8,7 @@ import typer
 
 from tf_e2egrec.cli.compare_command import compare
 from tf_e2egrec.cli.console import announce, console
+from tf_e2egrec.cli.data_commands import write_logs
 from tf_e2egrec.cli.options import Seeds
 from tf_e2egrec.comparison.compare_directory import CompareDirectory
 from tf_e2egrec.dataset.description import load_description, parse_description
@@ -80,9 +81,6 @@ def _make_data(config: ShortVideoConfig, directory: Path) -> Path:
     Raises:
       E2EGRecError: the directory holds the logs of another simulation.
     """
-    from rich.progress import Progress
-
-    from tf_e2egrec.synthetic.short_video import write_short_video
     from tf_e2egrec.synthetic.short_video_description import short_video_description
 
     dataset = directory / "dataset.yaml"
@@ -94,11 +92,7 @@ def _make_data(config: ShortVideoConfig, directory: Path) -> Path:
         console.print(f"[bold]simulated logs[/bold]  {directory} is up to date", soft_wrap=True)
         return dataset
     announce("simulated logs", "nothing", str(directory))
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("simulated logs", total=None)
-        return write_short_video(
-            config, directory, progress=lambda done, total: progress.update(task, completed=done, total=total)
-        )
+    return write_logs(config, directory, "simulated logs")
 
 
 def _report(

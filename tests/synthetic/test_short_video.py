@@ -103,9 +103,9 @@ def test_stay_follows_interest_and_duration(small):
     assert 0.1 < log["is_long_view"][clicked].mean() < 0.7
 
 
-def _lift_against_niche(signal):
-    """Correlation of same-niche with co-click lift over pairs of one category."""
-    tables = generate_short_video(dataclasses.replace(SMALL, graph_signal=signal), truth=True)
+def _lift_against(column, signal=1.0, taste=1.0):
+    """Correlation of co-click lift with sharing the niche (over pairs of one category), or the category (over all pairs)."""
+    tables = generate_short_video(dataclasses.replace(SMALL, graph_signal=signal, taste=taste), truth=True)
     log = tables["interactions"].filter(pc.equal(tables["interactions"]["is_click"], 1))
     user, item = log["user_id"].to_numpy() - 1, log["video_id"].to_numpy() - FIRST_ID
     clicks = sp.csr_matrix((np.ones(len(user)), (user, item)), shape=(SMALL.users, SMALL.videos))
@@ -113,15 +113,25 @@ def _lift_against_niche(signal):
     degree = np.diag(together)
     niche, category = (tables["videos"][name].to_numpy() for name in ("niche", "category"))
     i, j = np.triu_indices(SMALL.videos, 1)
-    use = (degree[i] >= 10) & (degree[j] >= 10) & (category[i] == category[j])
+    use = (degree[i] >= 10) & (degree[j] >= 10)
+    if column == "niche":
+        use &= category[i] == category[j]
     i, j = i[use], j[use]
     lift = together[i, j] / np.sqrt(degree[i] * degree[j])
-    return np.corrcoef(lift, niche[i] == niche[j])[0, 1]
+    value = {"niche": niche, "category": category}[column]
+    return np.corrcoef(lift, value[i] == value[j])[0, 1]
 
 
 def test_the_graph_knows_niches_only_with_graph_signal():
-    assert _lift_against_niche(1.0) > 0.3
-    assert abs(_lift_against_niche(0.0)) < 0.08
+    assert _lift_against("niche") > 0.3
+    assert abs(_lift_against("niche", signal=0.0)) < 0.08
+
+
+def test_without_taste_co_clicks_know_no_interests():
+    assert _lift_against("category", signal=0.0) > 0.2
+    for column in ("niche", "category"):
+        for signal in (0.0, 1.0):
+            assert abs(_lift_against(column, signal, taste=0.0)) < 0.05
 
 
 def test_the_written_data_set_is_the_generated_one(tmp_path):
@@ -233,6 +243,7 @@ def test_a_failure_leaves_nothing_behind(tmp_path):
         {"days": 4},
         {"impressions": 10},
         {"graph_signal": 1.5},
+        {"taste": -0.5},
         {"domains": ("goods",)},
         {"label_share": 0.0},
         {"label_share": 1.5},

@@ -36,6 +36,14 @@ def synthesize(
             min=0, max=1, help="How much co-clicks tell beyond the features; 0: nothing, a graph cannot help."
         ),
     ] = 1.0,
+    taste: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            max=1,
+            help="How far interests decide on clicks; 0: a co-click tells an item's appeal alone.",
+        ),
+    ] = 1.0,
     goods: Annotated[
         bool, typer.Option("--goods", help="Add a second item domain whose log only feeds the graph.")
     ] = False,
@@ -61,6 +69,7 @@ def synthesize(
         impressions=impressions,
         seed=seed,
         graph_signal=graph_signal,
+        taste=taste,
         domains=("video", "goods") if goods else ("video",),
         start=start.date(),
         label_share=label_share,

@@ -22,6 +22,9 @@ class ShortVideoConfig:
         interests are a function of observable features alone (age group and region of the user, category of
         the video) at the same strength, so a co-click graph has nothing to add. Between them it
         is about the share of the interests' variance that is latent.
+      taste: in [0, 1], how far a user's interests decide at all. At 0 what is clicked depends on the video, the user and the moment, and
+        never on which user meets which video: co-clicks then know how often an item is clicked, and nothing else, whatever
+        `graph_signal` is.
       domains: `("video",)`, or `("video", "goods")`: a second log of goods, one row for three video
         impressions, whose clicks follow the same interests of the same users; for a graph that sees more than
         the ranker.
@@ -42,6 +45,7 @@ class ShortVideoConfig:
     impressions: int = 300_000
     seed: int = 0
     graph_signal: float = 1.0
+    taste: float = 1.0
     domains: tuple[str, ...] = ("video",)
     start: datetime.date = datetime.date(2026, 1, 5)
     request_candidates: int | None = None
@@ -60,6 +64,7 @@ class ShortVideoConfig:
             f"`graph_signal` must lie between 0 and 1. Received: {self.graph_signal}": 0
             <= self.graph_signal
             <= 1,
+            f"`taste` must lie between 0 and 1. Received: {self.taste}": 0 <= self.taste <= 1,
             f"`label_share` must be above 0 and at most 1. Received: {self.label_share}": 0
             < self.label_share
             <= 1,

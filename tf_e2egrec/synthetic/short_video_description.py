@@ -7,7 +7,7 @@ from tf_e2egrec.synthetic.short_video_world import CONTENT_DIM, MAX_TAGS
 
 _HEAD = """\
 # A generated short-video log: {impressions} impressions, {users} users, {videos} videos, {days} days,
-# seed {seed}, graph signal {graph_signal} (0: a co-click graph has nothing to add; 1: it has much).
+# seed {seed}, graph signal {graph_signal} (0: a co-click graph has nothing to add; 1: it has much){taste}.
 {about}name: {name:<28}# what reports call the data set
 seed: 0                           # seeds row filters, caps, negatives and neighbour samples
 
@@ -141,6 +141,7 @@ def short_video_description(config: ShortVideoConfig, window: str = "all") -> st
         "days": config.days,
         "seed": config.seed,
         "graph_signal": config.graph_signal,
+        "taste": "" if config.taste == 1 else f", taste {config.taste} (0: everybody likes the same)",
         "tags": MAX_TAGS,
         "content": CONTENT_DIM,
         "rows": _ranker_rows(config),

@@ -96,7 +96,7 @@ class World:
       users, catalogues: see there.
       segment: float32 [AGE_GROUPS, REGIONS, TOPICS], taste that observable features explain; unit variance.
       latent_scale: makes the latent affinity's standard deviation 1.
-      graph_signal: see `ShortVideoConfig`.
+      graph_signal, taste: see `ShortVideoConfig`.
     """
 
     users: Users
@@ -104,9 +104,10 @@ class World:
     segment: np.ndarray
     latent_scale: float
     graph_signal: float
+    taste: float
 
     def affinity(self, user: np.ndarray, catalogue: Catalogue, item: np.ndarray) -> np.ndarray:
-        """How much users like items, about zero mean and unit variance over random pairs.
+        """How much users like items, about zero mean and a standard deviation of `taste` over random pairs.
 
         Args:
           user: int64 [n] or [n, 1] row numbers.
@@ -120,7 +121,8 @@ class World:
         observable = self.segment[users.age_group[user], users.region[user], catalogue.topic[item]]
         latent = np.einsum("...d,...d->...", users.interest[user], catalogue.vector[item]) * self.latent_scale
         g = self.graph_signal
-        return np.float32(np.sqrt(g)) * latent + np.float32(np.sqrt(1 - g) + _WEAK_SEGMENT * g) * observable
+        liking = np.float32(np.sqrt(g)) * latent + np.float32(np.sqrt(1 - g) + _WEAK_SEGMENT * g) * observable
+        return np.float32(self.taste) * liking
 
 
 def build_world(config: ShortVideoConfig) -> World:
@@ -150,6 +152,7 @@ def build_world(config: ShortVideoConfig) -> World:
         segment=segment.astype(np.float32),
         latent_scale=float(1 / latent.std()),
         graph_signal=config.graph_signal,
+        taste=config.taste,
     )
 
 

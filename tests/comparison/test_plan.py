@@ -8,6 +8,7 @@ from tf_e2egrec.comparison.plan import (
     edges_of,
     graph_of,
     meaning_of,
+    with_protocol,
     write_description,
 )
 from tf_e2egrec.dataset.description import load_description
@@ -78,6 +79,20 @@ def test_a_graphs_description_says_its_settings_and_has_no_others(file, tmp_path
     assert made.training == description.training  # which the trained model changes, not the graph
     assert made.graph == model.described(description).graph.model_copy(update={"edges": "random"})
     assert model.described(made).training.epochs == 9
+
+
+def test_a_comparison_may_have_a_protocol_of_its_own(file, tmp_path):
+    description = load_description(file)
+    assert with_protocol(description, None) is description
+    rolling = with_protocol(description, "rolling")
+    assert (description.evaluation.protocol, rolling.evaluation.protocol) == ("frozen", "rolling")
+    for protocol in ("frozen", "rolling"):
+        target = tmp_path / f"{protocol}.yaml"
+        write_description(file, "swing", target, protocol=protocol)
+        assert load_description(target).model_dump() == with_protocol(description, protocol).model_dump()
+    assert (tmp_path / "frozen.yaml").read_text() == file.read_text()
+    with pytest.raises(E2EGRecError, match=r"must be one of frozen, rolling\. Received: daily"):
+        with_protocol(description, "daily")
 
 
 def test_reports_say_what_a_model_is():

@@ -36,6 +36,12 @@ def compare(
             "tries every combination with seed 0, and the validation split chooses. The description's `comparison.tuning` by default."
         ),
     ] = None,
+    protocol: Annotated[
+        str | None,
+        typer.Option(
+            help="frozen or rolling, whatever the description's `evaluation.protocol` is; a directory holds one of them."
+        ),
+    ] = None,
     seeds: Seeds = 1,
     jobs: Annotated[
         int, typer.Option(min=1, help="Models trained side by side; fewer where memory is short.")
@@ -58,10 +64,10 @@ def compare(
     from tf_e2egrec.comparison.buildable import require_buildable
     from tf_e2egrec.comparison.compare import forget, planned_runs
     from tf_e2egrec.comparison.graphs import require_same_counts
-    from tf_e2egrec.comparison.plan import compared_models, graph_of
+    from tf_e2egrec.comparison.plan import compared_models, graph_of, with_protocol
     from tf_e2egrec.comparison.tuning import trials_of, tuning_grid
 
-    description = load_description(dataset, data)
+    description = with_protocol(load_description(dataset, data), protocol)
     chosen = {model.text: model for model in compared_models(models, description)}
     grid = tuning_grid(tune or [], description)
     trials = {label: trials_of(model, grid, description) for label, model in chosen.items()} if grid else {}
@@ -110,7 +116,8 @@ def _make_graph_of(
     from tf_e2egrec.comparison.plan import edges_of, write_description
 
     file, run = directory.description_file(graph), directory.run(graph)
-    write_description(dataset, edges_of(model.variant, description), file, model.own_graph(description))
+    edges, protocol = edges_of(model.variant, description), description.evaluation.protocol
+    write_description(dataset, edges, file, model.own_graph(description), protocol)
     described = load_description(file, description.data_root)
     run.root.mkdir(parents=True, exist_ok=True)
     shared = share_edges(directory, graph, swing_fingerprint(described))

@@ -9,6 +9,7 @@ import yaml
 
 from tf_e2egrec.dataset.artefact import fingerprint_of
 from tf_e2egrec.dataset.description import DatasetDescription
+from tf_e2egrec.dataset.description.evaluation_spec import EvaluationSpec
 from tf_e2egrec.dataset.description.graph_spec import EdgeKind
 from tf_e2egrec.errors import E2EGRecError
 from tf_e2egrec.models.variant import variant_named
@@ -16,6 +17,8 @@ from tf_e2egrec.stages.compared_model import ComparedModel, set_key, split_model
 
 # The ranker alone, equal capacity, the cascade, without GFAE, the full model, and the decisive control.
 DEFAULT_MODELS = ("R0", "R1", "R2b", "R3", "R5", "R5-random-graph")
+
+PROTOCOLS = ("frozen", "rolling")
 
 
 def compared_models(names: str | None, description: DatasetDescription) -> list[ComparedModel]:
@@ -45,8 +48,26 @@ def graph_of(model: ComparedModel, description: DatasetDescription) -> str:
     return f"{edges}-{fingerprint_of(own)[:8]}" if own else edges
 
 
+def with_protocol(description: DatasetDescription, protocol: str | None) -> DatasetDescription:
+    """The description with another `evaluation.protocol`; as it is for None.
+
+    Raises:
+      E2EGRecError: it is neither frozen nor rolling.
+    """
+    if protocol is None:
+        return description
+    if protocol not in PROTOCOLS:
+        raise E2EGRecError(f"`--protocol` must be one of {', '.join(PROTOCOLS)}. Received: {protocol}")
+    evaluation = description.evaluation.model_copy(update={"protocol": protocol})
+    return description.model_copy(update={"evaluation": evaluation})
+
+
 def write_description(
-    source: Path, edges: EdgeKind, target: Path, own: Mapping[str, Any] | None = None
+    source: Path,
+    edges: EdgeKind,
+    target: Path,
+    own: Mapping[str, Any] | None = None,
+    protocol: str | None = None,
 ) -> None:
     """Write the description file as one graph has it; unchanged text stays as it is.
 
@@ -55,12 +76,16 @@ def write_description(
       edges: what links two items.
       target: the file to write.
       own: further keys of the description -> what they are for this graph; a comment in the file says them.
+      protocol: of the comparison; None for the file's.
     """
     text = source.read_text(encoding="utf-8")
     content = yaml.safe_load(text)
     changes = dict(own or {})
     if content["graph"].get("edges", "swing") != edges:
         changes["graph.edges"] = edges
+    described = (content.get("evaluation") or {}).get("protocol", EvaluationSpec().protocol)
+    if protocol not in (None, described):
+        changes["evaluation.protocol"] = protocol
     if changes:
         said = ", ".join(f"`{key}: {yaml_text(value)}`" for key, value in changes.items())
         for key, value in changes.items():

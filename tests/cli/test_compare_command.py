@@ -104,6 +104,7 @@ def test_interrupted_resumed_and_reported(data, started, in_process):
     for cost in report["costs"].values():
         assert cost["seconds_per_step"] > 0
         assert cost["parameters"] > 1000
+        assert cost["refresh_seconds"] == 0  # nothing is pretrained in R0 and R5
         assert cost["training_seconds"] is None  # trained by another command, which measured nothing
 
     markdown = (started / "report.md").read_bytes()

@@ -25,6 +25,7 @@ COST = {
     "frozen": 0,
     "seconds_per_step": 0.25,
     "training_seconds": 9.0,
+    "refresh_seconds": 0.0,
     "peak_memory_mib": None,
 }
 CHECKS = [{"check": "edges are older", "graph": "swing", "looked_at": 1234}]
@@ -171,7 +172,7 @@ def test_every_table_names_regime_protocol_and_seeds(tmp_path):
     titles = [line for line in markdown.splitlines() if line.startswith("## ")]
     assert len(titles) == 11
     assert all(title.startswith("## toy, regime cross-domain, rolling, 2 seeds: ") for title in titles)
-    for said in ("R0: a \\| b", "paired differences", "R5 - R1", "| 0.250 | 9 | - |", "1,234 | no leak found", "7 draws"):  # fmt: skip
+    for said in ("R0: a \\| b", "paired differences", "R5 - R1", "| 0.250 | 9 | 0 | - |", "1,234 | no leak found", "7 draws"):  # fmt: skip
         assert said in markdown, said
 
 

@@ -53,6 +53,7 @@ def test_the_manifest_tells_of_the_pretraining_and_of_the_parameters(trained, mo
     details = manifest(run / "models" / model / "seed-0").details
     assert details["pretraining"]["method"] == VARIANTS[model].pretraining
     assert details["pretraining"]["steps"] > 0
+    assert 0 < details["pretraining"]["seconds"] < details["seconds"]
     assert len(details["pretraining"]["effective_rank"]) == 2
     assert details["parameters"]["frozen"] > 0
     assert f"frozen {details['parameters']['frozen']:,}" in done.out

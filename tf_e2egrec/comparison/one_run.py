@@ -180,6 +180,7 @@ def read_costs(directory: CompareDirectory, run: RunDirectory, model: str, seed:
         "frozen": trained.details["parameters"]["frozen"],
         "seconds_per_step": predicted.details["seconds_per_step"],
         "training_seconds": measured.get("training_seconds"),
+        "refresh_seconds": trained.details.get("pretraining", {"seconds": 0.0}).get("seconds"),
         "peak_memory_mib": measured.get("peak_memory_mib"),
         "peak_gpu_memory_mib": measured.get("peak_gpu_memory_mib"),
     }

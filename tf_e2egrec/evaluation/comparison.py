@@ -26,6 +26,7 @@ COSTS = (
     "frozen",
     "seconds_per_step",
     "training_seconds",
+    "refresh_seconds",
     "peak_memory_mib",
     "peak_gpu_memory_mib",
 )

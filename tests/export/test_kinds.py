@@ -179,7 +179,7 @@ def test_durations_of_items_reach_the_stay_tower():
 
 
 def test_many_candidates_are_gathered_in_chunks(monkeypatch):
-    monkeypatch.setattr(table_ranker, "_CHUNK", 2)
+    monkeypatch.setattr(table_ranker, "_CHUNK_NEIGHBOURS", 2)
     assert_alike(toy_module("table").rank(REQUESTS), toy_module("graph").rank(REQUESTS))
 
 

@@ -8,7 +8,7 @@ from tf_e2egrec.export.serving_graph import ServingGraph
 from tf_e2egrec.export.vector_ranker import VectorRanker
 from tf_e2egrec.models import E2EGRec
 
-_CHUNK = 256  # candidates whose neighbours' vectors are gathered at a time; with 100 of 64 numbers, 6 MB
+_CHUNK_NEIGHBOURS = 25_600  # whose vectors are gathered at a time; of 64 numbers each, 6 MB
 
 
 class TableRanker(VectorRanker):
@@ -23,6 +23,7 @@ class TableRanker(VectorRanker):
     def __init__(self, model: E2EGRec, graph: ServingGraph) -> None:
         super().__init__(model, graph, item_vectors(model, graph, with_z=False), name="table_ranker")
         self._fanout, self._recent_fanout = graph.fanout, graph.recent_fanout
+        self._chunk = max(1, _CHUNK_NEIGHBOURS // max(1, self._fanout))
         # Row r of the two tables belongs to anchor r - 1; row 0 is of items without neighbours.
         anchors = tf.size(graph.anchor_keys)
         of_anchor = tf.tensor_scatter_nd_update(
@@ -40,12 +41,12 @@ class TableRanker(VectorRanker):
 
     def z_of(self, rows: tf.Tensor) -> tf.Tensor:
         """See `VectorRanker`; in chunks, because a batch of requests has many candidates."""
-        count = tf.size(rows)
-        chunks = tf.maximum(1, (count + _CHUNK - 1) // _CHUNK)
+        size = self._chunk
+        chunks = tf.maximum(1, (tf.size(rows) + size - 1) // size)
         parts = tf.TensorArray(tf.float32, chunks, infer_shape=False, element_shape=[None, self.x.shape[1]])
 
         def one(chunk: tf.Tensor, parts: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
-            z = self._z(rows[chunk * _CHUNK : (chunk + 1) * _CHUNK], self._fanout)
+            z = self._z(rows[chunk * size : (chunk + 1) * size], self._fanout)
             return chunk + 1, parts.write(chunk, z)
 
         _, parts = tf.while_loop(lambda chunk, _: chunk < chunks, one, (0, parts), parallel_iterations=1)

@@ -107,10 +107,20 @@ def test_interrupted_resumed_and_reported(data, started, in_process):
         assert cost["refresh_seconds"] == 0  # nothing is pretrained in R0 and R5
         assert cost["training_seconds"] is None  # trained by another command, which measured nothing
 
-    markdown = (started / "report.md").read_bytes()
-    (started / "report.md").unlink()
+    for model in ("R0", "R5"):
+        curves = report["curves"][model]["0"]
+        assert len(curves["history"]["val_auc"]) == curves["history"]["epoch"][-1]
+        assert set(curves["weights"].get("tasks", ())) == ({"ssl", "ltr"} if model == "R5" else set())
+        rows_of_bins = report["calibration"][model]["per_seed"]["0"]["rows"]
+        assert sum(rows_of_bins) == rows.num_rows
+    assert report["configuration"] == {"graph": "swing", "text": data.read_text()}
+    assert f"wrote {started / 'report.html'}" in done.out
+
+    written = {name: (started / name).read_bytes() for name in ("report.md", "report.html")}
+    for name in written:
+        (started / name).unlink()
     assert "wrote" in succeed("report", started).out
-    assert (started / "report.md").read_bytes() == markdown
+    assert {name: (started / name).read_bytes() for name in written} == written
     assert "2 of 2 runs are up to date" in succeed(*command).out
     assert len(made) == 2
 

@@ -6,6 +6,7 @@ import pytest
 from rich.console import Console
 
 from tf_e2egrec.errors import E2EGRecError
+from tf_e2egrec.evaluation.calibration import calibration_report
 from tf_e2egrec.evaluation.comparison import (
     build_comparison,
     read_comparison,
@@ -101,6 +102,7 @@ def test_facts_become_slices_and_stay_baselines():
     expected = slice_report(rows, predicted, facts.slices, "R5", 7)
     assert json.dumps(report["slices"]) == json.dumps({"graph": "swing", "dimensions": expected})
     assert report["stay_baselines"] == stay_report(rows, predicted, facts.baselines, 7)
+    assert report["calibration"] == calibration_report(rows, predicted)
     without = comparison()
     assert without["slices"] == without["stay_baselines"] == {}
 
@@ -134,7 +136,7 @@ def test_the_terminal_shows_ages_and_the_markdown_every_slice(tmp_path):
 
 def test_a_report_of_an_older_version_is_rendered(tmp_path):
     report = comparison(facts=some_facts())
-    del report["slices"], report["stay_baselines"]
+    del report["slices"], report["stay_baselines"], report["calibration"]
     for one in report["models"].values():
         del one["day_gains"]
     write_comparison(report, tmp_path)
@@ -150,18 +152,20 @@ def test_without_the_full_model_the_last_one_is_the_reference():
     assert "R1 - R3" in text(report)
 
 
-def test_markdown_comes_from_the_json_alone(tmp_path):
+def test_markdown_and_page_come_from_the_json_alone(tmp_path):
     report = comparison()
     back = write_comparison(report, tmp_path)
-    first = (tmp_path / "report.md").read_bytes()
-    (tmp_path / "report.md").unlink()
+    first, page = ((tmp_path / name).read_bytes() for name in ("report.md", "report.html"))
+    for name in ("report.md", "report.html"):
+        (tmp_path / name).unlink()
     assert (
         regenerate(tmp_path)
         == back
         == json.loads((tmp_path / "report.json").read_text(), parse_constant=pytest.fail)
     )
     assert (tmp_path / "report.md").read_bytes() == first
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["report.json", "report.md"]
+    assert (tmp_path / "report.html").read_bytes() == page
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["report.html", "report.json", "report.md"]
     assert text(back) == text(report)
 
 

@@ -56,8 +56,8 @@ def compare(
 ) -> None:
     """Compare models on one data set: graphs, leak checks, training, predictions, report.
 
-    Everything that is up to date in DIR is reused, so an interrupted comparison goes on where it stopped. Writes DIR/report.json and
-    DIR/report.md.
+    Everything that is up to date in DIR is reused, so an interrupted comparison goes on where it stopped. Writes DIR/report.json,
+    DIR/report.md and DIR/report.html, a page of tables and charts for a browser.
 
     Example: e2egrec compare configs/ml-1m.yaml --data ../ml-1m --out runs/compare --models R0,R1,R5 --seeds 5
     """
@@ -93,12 +93,12 @@ def compare(
 
 
 def report(directory: Directory) -> None:
-    """Write DIR/report.md again from DIR/report.json, and print its tables."""
-    from tf_e2egrec.evaluation.comparison import MARKDOWN_FILE, regenerate
+    """Write DIR/report.md and DIR/report.html again from DIR/report.json, and print the tables."""
+    from tf_e2egrec.evaluation.comparison import HTML_FILE, MARKDOWN_FILE, regenerate
     from tf_e2egrec.evaluation.comparison_tables import render_comparison
 
     console.print(render_comparison(regenerate(directory)))
-    console.print(f"wrote {directory / MARKDOWN_FILE}", soft_wrap=True)
+    console.print(f"wrote {directory / MARKDOWN_FILE} and {directory / HTML_FILE}", soft_wrap=True)
 
 
 def _make_graph_of(
@@ -218,7 +218,7 @@ def _report(
     from beam_pipelines.transforms.file_patterns import open_raw
     from tf_e2egrec.comparison.compare import comparison_report, planned_runs, read_predictions
     from tf_e2egrec.comparison.facts import read_row_facts
-    from tf_e2egrec.evaluation.comparison import steps_of, write_comparison
+    from tf_e2egrec.evaluation.comparison import HTML_FILE, steps_of, write_comparison
     from tf_e2egrec.evaluation.comparison_tables import render_comparison
 
     announce("report", str(directory.root / "predictions"), str(directory.root / "report.json"))
@@ -241,3 +241,4 @@ def _report(
             facts=facts,
         )
     console.print(render_comparison(write_comparison(made | {"tuning": tuning}, directory.root)))
+    console.print(f"wrote {directory.root / HTML_FILE}", soft_wrap=True)

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 import tf_e2egrec
 from tf_e2egrec.comparison.compare_directory import CompareDirectory
+from tf_e2egrec.comparison.curves import read_curves
 from tf_e2egrec.comparison.one_run import (
     PREDICTIONS_FILE,
     STAGE,
@@ -139,7 +140,7 @@ def comparison_report(
     advance: Callable[[], object],
     facts: RowFacts = NO_FACTS,
 ) -> dict[str, Any]:
-    """The report of finished runs (see `build_comparison`).
+    """The report of finished runs.
 
     Args:
       directory: of the comparison.
@@ -151,6 +152,10 @@ def comparison_report(
       jobs: runs that were made side by side, for the note on costs.
       advance: called `steps_of` times.
       facts: what `read_row_facts` returned.
+
+    Returns:
+      What `build_comparison` returned, and: `curves` (see `read_curves`) and `configuration`, the `text` of the description
+      file and the name of the `graph` that the reference model was made from.
     """
     costs: dict[str, dict[int, Any]] = {}
     for run in runs:
@@ -171,7 +176,13 @@ def comparison_report(
         "tensorflow": tf.__version__,
         "numpy": np.__version__,
     }
-    return build_comparison(rows, predicted, context, costs, leak_checks, draws, advance, facts)
+    report = build_comparison(rows, predicted, context, costs, leak_checks, draws, advance, facts)
+    graph = next(run.graph for run in runs if run.label == report["reference"])
+    text = directory.run(graph).description_file.read_text(encoding="utf-8")
+    return report | {
+        "curves": read_curves(directory, runs),
+        "configuration": {"graph": graph, "text": text},
+    }
 
 
 def _accelerators() -> str:

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from tf_e2egrec.errors import E2EGRecError
+from tf_e2egrec.evaluation.calibration import calibration_report
 from tf_e2egrec.evaluation.comparison_tables import comparison_markdown
+from tf_e2egrec.evaluation.html_report.page import comparison_page
 from tf_e2egrec.evaluation.paired_differences import (
     LabelledRows,
     Predicted,
@@ -30,7 +32,7 @@ COSTS = (
     "peak_memory_mib",
     "peak_gpu_memory_mib",
 )
-REPORT_FILE, MARKDOWN_FILE = "report.json", "report.md"
+REPORT_FILE, MARKDOWN_FILE, HTML_FILE = "report.json", "report.md", "report.html"
 _BASELINE, _REFERENCE = "R0", "R5"
 
 
@@ -59,7 +61,8 @@ def build_comparison(
     Returns:
       The report of `build_report` (gains over R0), and: `reference` (R5, or the last model without it), `differences`
       (`overall`, and `days` by day; see `paired_differences`), `costs` (model -> figure, mean over seeds), `leak_checks`,
-      `slices` (`graph`, `dimensions`: see `slice_report`) and `stay_baselines` (see `stay_report`), empty without `facts`.
+      `slices` (`graph`, `dimensions`: see `slice_report`) and `stay_baselines` (see `stay_report`), empty without `facts`, and
+      `calibration` (see `calibration_report`).
 
     Raises:
       E2EGRecError: as `build_report` and `paired_differences`.
@@ -98,6 +101,7 @@ def build_comparison(
         "leak_checks": [dict(one) for one in leak_checks],
         "slices": _slices(rows, predicted, facts, reference, draws, advance),
         "stay_baselines": stay_report(rows, predicted, facts.baselines, draws),
+        "calibration": calibration_report(rows, predicted),
     }
 
 
@@ -114,7 +118,7 @@ def steps_of(rows: LabelledRows, predicted: Predicted, draws: int, facts: RowFac
 
 
 def write_comparison(report: Mapping[str, Any], directory: Path) -> dict[str, Any]:
-    """Write `report.json`, and `report.md` from it; returns the report as JSON holds it.
+    """Write `report.json`, and `report.md` and `report.html` from it; returns the report as JSON holds it.
 
     Raises:
       E2EGRecError: as `read_comparison`.
@@ -126,13 +130,14 @@ def write_comparison(report: Mapping[str, Any], directory: Path) -> dict[str, An
 
 
 def regenerate(directory: Path) -> dict[str, Any]:
-    """Write `report.md` from `report.json` alone; the same file gives the same bytes. Returns the report.
+    """Write `report.md` and `report.html` from `report.json` alone; the same file gives the same bytes. Returns the report.
 
     Raises:
       E2EGRecError: there is no `report.json` of a comparison.
     """
     report = read_comparison(directory)
     write_whole(directory / MARKDOWN_FILE, comparison_markdown(report))
+    write_whole(directory / HTML_FILE, comparison_page(report))
     return report
 
 

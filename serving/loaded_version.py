@@ -12,9 +12,11 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
+from serving.batching_parameters import PER_MODEL_FILE, BatchingParameters
 from serving.request_error import RequestError
 from serving.signature_runner import SignatureRunner
 from serving.warmup import MAX_WARMUP_RECORDS, WARMUP_FILE
+from tf_e2egrec.errors import E2EGRecError
 
 DEFAULT_SIGNATURE = "serving_default"
 _PYTHON_OPS = frozenset({"PyFunc", "PyFuncStateless", "EagerPyFunc"})
@@ -58,12 +60,22 @@ class LoadedVersion:
     thread-safe, and release the interpreter lock while the graph runs.
     """
 
-    def __init__(self, directory: Path, version: int) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        version: int,
+        batching: BatchingParameters | None = None,
+        *,
+        batching_per_model: bool = False,
+    ) -> None:
         """Load the SavedModel and replay its warm-up records.
 
         Args:
           directory: the version's directory, holding `saved_model.pb`.
           version: its version number.
+          batching: how requests are joined into batches; None: not at all.
+          batching_per_model: take the parameters from the version's own file, and join nothing where it has none; of
+            `batching`, only the threads count then.
 
         Raises:
           RequestError: the files are missing or broken, or a warm-up record fails.
@@ -76,6 +88,14 @@ class LoadedVersion:
         self._lock = threading.Lock()
         self._users = 0
         self._retired = False
+        threads = batching and batching.num_batch_threads
+        if batching_per_model:
+            own = directory / PER_MODEL_FILE
+            try:
+                batching = BatchingParameters.read(own) if own.exists() else None
+            except E2EGRecError as error:
+                raise RequestError(grpc.StatusCode.INVALID_ARGUMENT, str(error)) from error
+        slots = None if batching is None else threading.Semaphore(threads or batching.num_batch_threads)
         config = tf.compat.v1.ConfigProto(allow_soft_placement=True)
         config.gpu_options.allow_growth = True
         self._session = tf.compat.v1.Session(graph=tf.Graph(), config=config)
@@ -87,7 +107,7 @@ class LoadedVersion:
             _refuse_python_ops(meta_graph, directory)
             self.signatures = dict(meta_graph.signature_def)
             self._runners = {
-                name: SignatureRunner(name, signature, self._session)
+                name: SignatureRunner(name, signature, self._session, batching, slots)
                 for name, signature in self.signatures.items()
             }
             self._warm_up(directory / WARMUP_FILE)

@@ -10,7 +10,7 @@ from tensorflow_serving.apis import (
 )
 
 from serving.request_error import RequestError
-from serving.version_manager import VersionManager
+from serving.served_models import ServedModels
 
 _SIGNATURES = "signature_def"
 
@@ -18,14 +18,14 @@ _SIGNATURES = "signature_def"
 class PredictionServicer(prediction_service_pb2_grpc.PredictionServiceServicer):
     """Predict and GetModelMetadata; the other calls answer UNIMPLEMENTED."""
 
-    def __init__(self, versions: VersionManager) -> None:
-        self._versions = versions
+    def __init__(self, models: ServedModels) -> None:
+        self._models = models
 
     def Predict(self, request: predict_pb2.PredictRequest, context: Any) -> predict_pb2.PredictResponse:  # noqa: N802
         """Run a signature; see `LoadedVersion.predict` for the errors."""
         try:
             _require_model_spec(request)
-            with self._versions.lease(request.model_spec) as version:
+            with self._models.lease(request.model_spec) as version:
                 return version.predict(request)
         except RequestError as error:
             _abort(context, error)
@@ -35,17 +35,7 @@ class PredictionServicer(prediction_service_pb2_grpc.PredictionServiceServicer):
     ) -> get_model_metadata_pb2.GetModelMetadataResponse:
         """Give the signatures of a version; "signature_def" is the only metadata field there is."""
         try:
-            _require_model_spec(request)
-            _check_fields(list(request.metadata_field))
-            response = get_model_metadata_pb2.GetModelMetadataResponse()
-            with self._versions.lease(request.model_spec) as version:
-                signatures = get_model_metadata_pb2.SignatureDefMap()
-                for name, signature in version.signatures.items():
-                    signatures.signature_def[name].CopyFrom(signature)
-                response.model_spec.name = request.model_spec.name
-                response.model_spec.version.value = version.version
-                response.metadata[_SIGNATURES].Pack(signatures)
-            return response
+            return model_metadata(self._models, request)
         except RequestError as error:
             _abort(context, error)
 
@@ -60,6 +50,28 @@ class PredictionServicer(prediction_service_pb2_grpc.PredictionServiceServicer):
     def MultiInference(self, request: Any, context: Any) -> NoReturn:  # noqa: N802
         """Answer UNIMPLEMENTED."""
         _unimplemented(context, "MultiInference")
+
+
+def model_metadata(
+    models: ServedModels, request: get_model_metadata_pb2.GetModelMetadataRequest
+) -> get_model_metadata_pb2.GetModelMetadataResponse:
+    """Answer a GetModelMetadataRequest.
+
+    Raises:
+      RequestError: INVALID_ARGUMENT without a model or with other fields than "signature_def", otherwise as
+        `ServedModels.lease`.
+    """
+    _require_model_spec(request)
+    _check_fields(list(request.metadata_field))
+    response = get_model_metadata_pb2.GetModelMetadataResponse()
+    with models.lease(request.model_spec) as version:
+        signatures = get_model_metadata_pb2.SignatureDefMap()
+        for name, signature in version.signatures.items():
+            signatures.signature_def[name].CopyFrom(signature)
+        response.model_spec.name = request.model_spec.name
+        response.model_spec.version.value = version.version
+        response.metadata[_SIGNATURES].Pack(signatures)
+    return response
 
 
 def _require_model_spec(request: Any) -> None:

@@ -45,7 +45,16 @@ def _array(name: str, values: Sequence[Any], dtype: Any) -> np.ndarray:
     return np.array([_value(name, value, dtype) for value in values], dtype=dtype.as_numpy_dtype)
 
 
-def _list(name: str, ids: Sequence[Any], info: Any) -> tuple[np.ndarray, int]:
+def id_array(name: str, ids: Sequence[Any], info: Any) -> np.ndarray:
+    """Ids as [n] of the dtype that a signature's `TensorInfo` says.
+
+    Raises:
+      E2EGRecError: an id of the wrong type.
+    """
+    return _array(name, ids, tf.dtypes.as_dtype(info.dtype))
+
+
+def id_list(name: str, ids: Sequence[Any], info: Any) -> tuple[np.ndarray, int]:
     """Lay a list of ids out as [1, H], padded or cut to H where the signature fixes it; H is at least 1.
 
     Returns:
@@ -117,12 +126,12 @@ def rank_inputs(
             f"the model has no context feature {', '.join(unknown)}; it has {', '.join(features) or 'none'}"
         )
     dtypes = {name: tf.dtypes.as_dtype(info.dtype) for name, info in signature.inputs.items()}
-    candidate_ids, num_candidates = _list("candidates", candidates, signature.inputs["candidates"])
+    candidate_ids, num_candidates = id_list("candidates", candidates, signature.inputs["candidates"])
     if num_candidates < len(candidates):
         raise E2EGRecError(
             f"{len(candidates)} candidates, but the model ranks at most {num_candidates} at once"
         )
-    recent_ids, num_recent = _list("recent", recent, signature.inputs["recent"])
+    recent_ids, num_recent = id_list("recent", recent, signature.inputs["recent"])
     inputs = {
         "user_id": _array("user_id", [user_id], dtypes["user_id"]),
         "candidates": candidate_ids,

@@ -18,11 +18,16 @@ class RunningServer:
     Attributes:
       kind: "tensorflow_serving" or "development".
       target: address for a gRPC channel, `host:port`.
+      rest_target: address of the REST interface, `host:port`; None without REST.
       log_path: where TensorFlow Serving writes its log, None for the development server.
     """
 
     def __init__(
-        self, target: str, server: DevelopmentServer | subprocess.Popen[bytes], log_path: Path | None = None
+        self,
+        target: str,
+        server: DevelopmentServer | subprocess.Popen[bytes],
+        log_path: Path | None = None,
+        rest_target: str | None = None,
     ) -> None:
         """Wrap a server.
 
@@ -30,9 +35,11 @@ class RunningServer:
           target: address for a gRPC channel, `host:port`.
           server: a started development server, or the process of TensorFlow Serving.
           log_path: file that holds the process's output.
+          rest_target: address of the REST interface, None without REST.
         """
         self.kind = "development" if isinstance(server, DevelopmentServer) else "tensorflow_serving"
         self.target = target
+        self.rest_target = rest_target
         self.log_path = log_path
         self._server = server
         self._stopped = threading.Event()

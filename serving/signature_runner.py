@@ -1,5 +1,6 @@
 """One signature of a loaded SavedModel: checks a request against it and runs it."""
 
+import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -8,9 +9,13 @@ import grpc
 import numpy as np
 import tensorflow as tf
 
+from serving.batch_queue import BatchQueue
+from serving.batching_parameters import BatchingParameters
 from serving.request_error import RequestError
 
 PREDICT_METHODS = frozenset(f"tensorflow/serving/{name}" for name in ("predict", "classify", "regress"))
+MAX_ELEMENTS = 2**24
+"""Of a tensor whose values are listed one by one: what its message leaves out is filled in."""
 
 
 def _invalid(message: str) -> RequestError:
@@ -35,16 +40,36 @@ def _check_shape(alias: str, array: np.ndarray, info: Any) -> None:
         )
 
 
+def _check_size(alias: str, proto: Any) -> None:
+    """Raise INVALID_ARGUMENT for a shape that is none, or that a short message fills with copies of one value."""
+    sizes = [dim.size for dim in proto.tensor_shape.dim]
+    if proto.tensor_shape.unknown_rank or min(sizes, default=0) < 0:
+        raise _invalid(f"tensor parsing error: {alias} has no shape")
+    if not proto.tensor_content and math.prod(sizes) > MAX_ELEMENTS:
+        raise _invalid(
+            f"tensor parsing error: {alias} has {math.prod(sizes)} elements, more than {MAX_ELEMENTS}"
+        )
+
+
 class SignatureRunner:
     """Runs one signature in a session; safe to call from many threads at once."""
 
-    def __init__(self, name: str, signature: Any, session: Any) -> None:
+    def __init__(
+        self,
+        name: str,
+        signature: Any,
+        session: Any,
+        batching: BatchingParameters | None = None,
+        slots: threading.Semaphore | None = None,
+    ) -> None:
         """Prepare the call that fetches every output.
 
         Args:
           name: the signature's name, for messages.
           signature: `SignatureDef` message.
           session: `tf.compat.v1.Session` into whose graph the SavedModel was loaded.
+          batching: how requests are joined into batches; None: not at all.
+          slots: as many as batches may be computed at once, with `batching`.
         """
         self._name = name
         self._signature = signature
@@ -52,8 +77,12 @@ class SignatureRunner:
         self._inputs = sorted(signature.inputs)
         self._lock = threading.Lock()
         self._callables: dict[tuple[str, ...], Callable[..., Sequence[Any]]] = {}
+        self._queue: BatchQueue | None = None
         if signature.method_name in PREDICT_METHODS:
-            self._callable(tuple(sorted(signature.outputs)))
+            every = tuple(sorted(signature.outputs))
+            self._callable(every)
+            if batching is not None and slots is not None:
+                self._queue = BatchQueue(lambda arrays: self._call(every, arrays), batching, slots)
 
     def run(self, inputs: Mapping[str, Any], output_filter: Sequence[str] = ()) -> dict[str, np.ndarray]:
         """Run the signature.
@@ -68,7 +97,7 @@ class SignatureRunner:
         Raises:
           RequestError: INVALID_ARGUMENT for missing or extra inputs, a wrong dtype or shape, or an unknown or
             repeated output; INTERNAL for a signature that is no prediction; otherwise the code the graph
-            failed with.
+            failed with. With batching, shapes are left to the graph, and `BatchQueue.run` has errors of its own.
         """
         if self._signature.method_name not in PREDICT_METHODS:
             raise RequestError(
@@ -78,11 +107,19 @@ class SignatureRunner:
             )
         arrays = self._arrays(inputs)
         outputs = self._outputs(output_filter)
+        # As TensorFlow Serving does it, requests for some outputs only are not batched.
+        if self._queue is not None and len(outputs) == len(self._signature.outputs):
+            return dict(zip(outputs, self._queue.run(arrays), strict=True))
+        return dict(zip(outputs, self._call(outputs, arrays), strict=True))
+
+    def _call(self, outputs: tuple[str, ...], arrays: list[np.ndarray]) -> list[np.ndarray]:
+        """Run the graph."""
         try:
-            values = self._callable(outputs)(*arrays)
+            return [np.asarray(value) for value in self._callable(outputs)(*arrays)]
         except Exception as error:
+            if type(error) is ValueError:  # a shape that the signature does not take, under batching
+                raise _invalid(str(error)) from error
             raise RequestError.from_exception(error) from error
-        return dict(zip(outputs, (np.asarray(value) for value in values), strict=True))
 
     def _arrays(self, inputs: Mapping[str, Any]) -> list[np.ndarray]:
         """Check the inputs and decode them, in the order of the feeds."""
@@ -107,11 +144,13 @@ class SignatureRunner:
                 tf.dtypes.as_dtype(dtype).name if dtype else "none" for dtype in (info.dtype, proto.dtype)
             )
             raise _invalid(f"Expects input {alias} to be {wanted} but {got} is provided")
+        _check_size(alias, proto)
         try:
             array = np.asarray(tf.make_ndarray(proto))
         except (TypeError, ValueError, IndexError) as error:
             raise _invalid(f"tensor parsing error: {alias} ({error})") from error
-        _check_shape(alias, array, info)
+        if self._queue is None:
+            _check_shape(alias, array, info)
         return array
 
     def _outputs(self, output_filter: Sequence[str]) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,9 +10,9 @@ from typing import Any
 import grpc
 
 from serving.loaded_version import LoadedVersion
+from serving.model_config import wanted_versions
 from serving.request_error import RequestError
 from serving.version_status import VersionStatus
-from tf_e2egrec.errors import E2EGRecError
 
 _MAX_VERSION = 2**63 - 1
 
@@ -47,28 +47,39 @@ def _contents(directory: Path) -> tuple[tuple[str, int, int], ...]:
 
 
 class VersionManager:
-    """Loads the newest version (and those that labels name), swaps versions, and hands them to requests.
+    """Loads the wanted versions of one model, swaps versions, and hands them to requests.
 
-    A new version is loaded while the old one goes on serving; the old one is given up only when the newest is
+    New versions are loaded while old ones go on serving; an old one is given up only when a wanted one is
     available, and closed when its last request is done. So a broken new version changes nothing for callers.
     """
 
-    def __init__(self, base_path: Path, model_name: str, labels: Mapping[str, int] | None = None) -> None:
-        """Remember what to serve; nothing is loaded before the first `poll`.
+    def __init__(self, model_name: str, load: Callable[[Path, int], LoadedVersion] = LoadedVersion) -> None:
+        """Serve nothing yet: `configure` says what, and `poll` loads it.
 
         Args:
-          base_path: directory that holds one directory per version.
-          model_name: the only model name that requests may give.
-          labels: version number by label, e.g. `{"stable": 1, "canary": 2}`; labelled versions stay loaded.
+          model_name: for messages.
+          load: makes a version of its directory and number.
         """
-        self._base_path = base_path
         self._model_name = model_name
-        self._labels = dict(labels or {})
+        self._load_version = load
+        self._base_path: Path | None = None
+        self._policy: Any = None
+        self._labels: dict[str, int] = {}
         self._lock = threading.Lock()
         self._polling = threading.Lock()
         self._loaded: dict[int, LoadedVersion] = {}
         self._statuses: dict[int, VersionStatus] = {}
         self._failed: dict[int, tuple[tuple[str, int, int], ...]] = {}
+
+    def configure(self, base_path: Path | None, policy: Any = None) -> None:
+        """Say what the next `poll` shall load and give up.
+
+        Args:
+          base_path: directory that holds one directory per version, None to give up everything.
+          policy: `ServableVersionPolicy` message, as `wanted_versions` takes it.
+        """
+        with self._lock:
+            self._base_path, self._policy = base_path, policy
 
     def poll(self) -> None:
         """Look at the directory once: load what is new, give up what is no longer wanted.
@@ -76,18 +87,18 @@ class VersionManager:
         A base directory that cannot be read leaves everything as it is.
         """
         with self._polling:
+            with self._lock:
+                base_path, policy = self._base_path, self._policy
             try:
-                found = find_versions(self._base_path)
+                found = find_versions(base_path) if base_path is not None else {}
             except OSError:
                 return
-            with self._lock:
-                wanted = {version for version in self._labels.values() if version in found}
-            wanted |= {max(found)} if found else set()
+            wanted = wanted_versions(policy, found) if found else set()
             for version in sorted(wanted, reverse=True):
                 self._load(version, found[version])
             with self._lock:
-                newest_is_available = not wanted or max(wanted) in self._loaded
-                unwanted = set(self._loaded) - wanted if newest_is_available else set()
+                can_give_up = not wanted or bool(wanted & set(self._loaded))
+                unwanted = set(self._loaded) - wanted if can_give_up else set()
             for version in sorted(unwanted):
                 self._unload(version)
 
@@ -102,8 +113,7 @@ class VersionManager:
           The version.
 
         Raises:
-          RequestError: NOT_FOUND for an unknown model or version, INVALID_ARGUMENT for no name or an unknown
-            label.
+          RequestError: NOT_FOUND for an unknown version, INVALID_ARGUMENT for an unknown label.
         """
         version = self._acquire(spec)
         try:
@@ -120,40 +130,28 @@ class VersionManager:
         Raises:
           RequestError: as `lease`; a version that failed or was unloaded still has a state.
         """
-        if not spec.name:
-            raise RequestError(grpc.StatusCode.INVALID_ARGUMENT, "ModelSpec has no name specified.")
         with self._lock:
-            known = self._statuses if spec.name == self._model_name else {}
-            if not known:
-                raise RequestError(
-                    grpc.StatusCode.NOT_FOUND, f"Could not find any versions of model {spec.name}"
-                )
             version = self._version_number(spec)
+            if version is None and not self._statuses:
+                raise _not_found(f"Could not find any versions of model {self._model_name}")
             if version is None:
-                return [known[key] for key in sorted(known, reverse=True)]
-            if version not in known:
-                message = f"Could not find version {version} of model {spec.name}"
-                raise RequestError(grpc.StatusCode.NOT_FOUND, message)
-            return [known[version]]
+                return [self._statuses[key] for key in sorted(self._statuses, reverse=True)]
+            if version not in self._statuses:
+                raise _not_found(f"Could not find version {version} of model {self._model_name}")
+            return [self._statuses[version]]
+
+    def loaded(self) -> set[int]:
+        """The versions that answer requests."""
+        with self._lock:
+            return set(self._loaded)
 
     def set_labels(self, labels: Mapping[str, int]) -> None:
-        """Replace the labels: load first, label next, then promote.
+        """Replace the labels.
 
         Args:
           labels: version number by label.
-
-        Raises:
-          E2EGRecError: a label names a version that is not loaded, as TensorFlow Serving refuses it too.
         """
         with self._lock:
-            absent = sorted(
-                f"{label}: {version}" for label, version in labels.items() if version not in self._loaded
-            )
-            if absent:
-                raise E2EGRecError(
-                    f"{self._base_path}: a label can only name a loaded version, and these are not loaded: "
-                    f"{', '.join(absent)}; loaded: {sorted(self._loaded) or 'none'}"
-                )
             self._labels = dict(labels)
 
     def close(self) -> None:
@@ -173,12 +171,14 @@ class VersionManager:
                 return
             self._statuses[version] = VersionStatus(version, "LOADING")
         try:
-            loaded = LoadedVersion(directory, version)
+            loaded = self._load_version(directory, version)
         except RequestError as error:
             self._failed[version] = before
             with self._lock:
                 self._statuses[version] = VersionStatus(version, "END", error.code.value[0], error.message)
-            message = f"development server: version {version} failed to load: {error.message}"
+            message = (
+                f"development server: {self._model_name} version {version} failed to load: {error.message}"
+            )
             print(message, file=sys.stderr, flush=True)
             return
         self._failed.pop(version, None)
@@ -194,19 +194,19 @@ class VersionManager:
 
     def _acquire(self, spec: Any) -> LoadedVersion:
         """Find the version a request means and mark it as in use."""
-        if not spec.name:
-            raise RequestError(grpc.StatusCode.INVALID_ARGUMENT, "ModelSpec has no name specified.")
         with self._lock:
-            known = spec.name == self._model_name
-            version = self._version_number(spec) if known else None
-            if known and version is None and self._loaded:
+            version = self._version_number(spec)
+            if version is None and self._loaded:
                 version = max(self._loaded)
             # Acquired under the manager's lock, under which versions are also dropped: it cannot be retired
             # in between.
-            if known and version in self._loaded and self._loaded[version].acquire():
+            if version in self._loaded and self._loaded[version].acquire():
                 return self._loaded[version]
-        asked = f"Specific({spec.name}, {version})" if version is not None else f"Latest({spec.name})"
-        raise RequestError(grpc.StatusCode.NOT_FOUND, f"Servable not found for request: {asked}")
+        name = self._model_name
+        raise _not_found(
+            "Servable not found for request: "
+            + (f"Specific({name}, {version})" if version is not None else f"Latest({name})")
+        )
 
     def _version_number(self, spec: Any) -> int | None:
         """The version that a request names by number or label, None where it names none."""
@@ -217,3 +217,7 @@ class VersionManager:
                 raise RequestError(grpc.StatusCode.INVALID_ARGUMENT, message)
             return self._labels[spec.version_label]
         return int(spec.version.value) if choice == "version" else None
+
+
+def _not_found(message: str) -> RequestError:
+    return RequestError(grpc.StatusCode.NOT_FOUND, message)

@@ -4,7 +4,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -13,11 +13,12 @@ import tensorflow as tf
 from serving.client import RankingClient
 from serving.running_server import RunningServer
 from serving.server_command import BINARY_VARIABLE, start_server
+from tests.serving.servers import MODEL
 
-MODEL = "tiny"
 # By default TensorFlow Serving retries a failed load five times, a minute apart, before it gives the version
 # up.
 NO_RETRIES = "--max_num_load_retries=0"
+BATCHING = Path(__file__).parents[2] / "serving/model_server/batching_parameters.txt"
 
 
 class TinyModel(tf.Module):
@@ -115,20 +116,58 @@ def export(base_path: Path) -> Export:
     return write
 
 
+class Setup(NamedTuple):
+    """One way to serve.
+
+    Attributes:
+      kind: as `start_server` takes it.
+      is_batched: whether requests are joined into batches.
+    """
+
+    kind: str
+    is_batched: bool = False
+
+
+def skip_without_binary(kind: str) -> None:
+    if kind == "tensorflow_serving" and not os.environ.get(BINARY_VARIABLE):
+        pytest.skip(f"{BINARY_VARIABLE} names no binary")
+
+
 @pytest.fixture(params=["development", "tensorflow_serving"])
 def kind(request: pytest.FixtureRequest) -> str:
     """Every test that takes this runs on the real server too, where one is named."""
-    if request.param == "tensorflow_serving" and not os.environ.get(BINARY_VARIABLE):
-        pytest.skip(f"{BINARY_VARIABLE} names no binary")
+    skip_without_binary(request.param)
     return str(request.param)
 
 
+@pytest.fixture(
+    params=[
+        Setup(kind, batched) for kind in ("development", "tensorflow_serving") for batched in (False, True)
+    ],
+    ids=lambda setup: f"{setup.kind}{'-batched' * setup.is_batched}",
+)
+def setup(request: pytest.FixtureRequest) -> Setup:
+    """The same, with and without batching by the parameters of the deployment files."""
+    skip_without_binary(request.param.kind)
+    return request.param
+
+
 @pytest.fixture
-def start(kind: str, base_path: Path) -> Iterator[Callable[[], RunningServer]]:
+def start(setup: Setup, base_path: Path) -> Iterator[Callable[[], RunningServer]]:
     servers: list[RunningServer] = []
 
     def run() -> RunningServer:
-        servers.append(start_server(base_path, MODEL, port=0, kind=kind, extra_arguments=[NO_RETRIES]))
+        servers.append(
+            start_server(
+                base_path,
+                MODEL,
+                port=0,
+                rest_port=0,
+                kind=setup.kind,
+                batching_parameters_file=BATCHING if setup.is_batched else None,
+                extra_arguments=[NO_RETRIES],
+            )
+        )
         return servers[-1]
 
     yield run

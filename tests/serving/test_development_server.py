@@ -1,8 +1,6 @@
 """What only the development server does, or does differently."""
 
 import shutil
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,36 +10,21 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import (
     get_model_status_pb2,
-    model_management_pb2,
     model_service_pb2_grpc,
+    predict_pb2,
     prediction_log_pb2,
+    prediction_service_pb2_grpc,
 )
 
 from serving.client import RankingClient
 from serving.development_server import DevelopmentServer
 from serving.warmup import WARMUP_FILE
+from tests.serving.servers import MODEL, factor, states, wait_for
 from tf_e2egrec.errors import E2EGRecError
-
-MODEL = "tiny"
 
 
 def server(base_path: Path, **options: Any) -> DevelopmentServer:
     return DevelopmentServer(base_path, MODEL, port=0, poll_seconds=0.1, **options)
-
-
-def factor(client: RankingClient, version: int | str | None = None) -> float:
-    return float(client.predict({"x": np.ones(1, np.float32)}, "serving_default", version)["factor"][0])
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 15.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
-
-
-def states(client: RankingClient) -> dict[int, str]:
-    return {status.version: status.state for status in client.model_status()}
 
 
 def test_it_says_what_it_is_and_listens_on_loopback(base_path: Path, export: Any, capsys: Any) -> None:
@@ -112,26 +95,7 @@ def test_removing_the_newest_version_goes_back(base_path: Path, export: Any) -> 
         assert factor(client) == 1.0
 
 
-def test_labels(base_path: Path, export: Any) -> None:
-    export(1)
-    export(2, factor=2.0)
-    labels = {"stable": 1, "canary": 2}
-    with server(base_path, labels=labels) as running, RankingClient(running.target, MODEL) as client:
-        assert (factor(client, "stable"), factor(client, "canary"), factor(client)) == (1.0, 2.0, 2.0)
-        assert client.rank(1, [1, 2], version="stable").version == 1
-        with pytest.raises(E2EGRecError, match=r"INVALID_ARGUMENT.*nightly"):
-            factor(client, "nightly")
-        with pytest.raises(E2EGRecError, match="stable: 7"):
-            running.set_labels({"stable": 7})
-        assert factor(client, "stable") == 1.0  # a refused change changes nothing
-        running.set_labels({"stable": 2})
-        wait_for(lambda: states(client)[1] == "END")
-        assert factor(client, "stable") == 2.0
-    with pytest.raises(E2EGRecError, match="canary: 9"):
-        server(base_path, labels={"canary": 9}).start()
-
-
-def test_status_of_one_version_and_a_config_reload(base_path: Path, export: Any) -> None:
+def test_status_of_one_version(base_path: Path, export: Any) -> None:
     export(1)
     with server(base_path) as running, grpc.insecure_channel(running.target) as channel:
         stub = model_service_pb2_grpc.ModelServiceStub(channel)
@@ -146,9 +110,6 @@ def test_status_of_one_version_and_a_config_reload(base_path: Path, export: Any)
         with pytest.raises(grpc.RpcError) as caught:
             stub.GetModelStatus(request, timeout=5)
         assert caught.value.code() == grpc.StatusCode.NOT_FOUND
-        with pytest.raises(grpc.RpcError) as caught:
-            stub.HandleReloadConfigRequest(model_management_pb2.ReloadConfigRequest(), timeout=5)
-        assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
 
 
 def _python_signature(model: Any) -> dict[str, Any]:
@@ -182,8 +143,70 @@ def test_other_warm_up_records_fail_the_version(base_path: Path, export: Any) ->
     regress.regress_log.request.model_spec.name = MODEL
     export(1, before_rename=lambda directory: _write_log(directory, regress.SerializeToString()))
     export(2, before_rename=lambda directory: _write_log(directory, b"\xff\xff\xff"))
-    with server(base_path, labels=None) as running, RankingClient(running.target, MODEL) as client:
+    with server(base_path) as running, RankingClient(running.target, MODEL) as client:
         assert "no PredictionLog" in client.model_status()[0].error_message
         shutil.rmtree(base_path / "2")
         wait_for(lambda: states(client).get(1) == "END")
         assert "no predict_log" in client.model_status()[1].error_message
+
+
+def test_health(base_path: Path, export: Any) -> None:
+    export(1)
+    with server(base_path) as running, grpc.insecure_channel(running.target) as channel:
+        check = channel.unary_unary("/grpc.health.v1.Health/Check")  # bytes in, bytes out
+        assert check(b"", timeout=5) == b"\x08\x01"  # HealthCheckResponse { status: SERVING }
+        with pytest.raises(grpc.RpcError) as caught:
+            check(b"\x0a\x01a", timeout=5)  # HealthCheckRequest { service: "a" }
+        assert caught.value.code() == grpc.StatusCode.NOT_FOUND
+
+
+@pytest.mark.parametrize(
+    ("spoil", "text"),
+    [
+        (lambda tensor: setattr(tensor.tensor_shape.dim[0], "size", -1), "has no shape"),
+        (lambda tensor: setattr(tensor.tensor_shape, "unknown_rank", True), "has no shape"),
+        (lambda tensor: setattr(tensor.tensor_shape.dim[0], "size", 2**40), "elements, more than"),
+        (lambda tensor: setattr(tensor, "tensor_content", b"abc"), "tensor parsing error"),
+        (lambda tensor: tensor.Clear(), "none is provided"),
+    ],
+    ids=["a negative size", "no rank", "a huge size", "a cut content", "nothing"],
+)
+def test_tensors_that_are_none(base_path: Path, export: Any, spoil: Any, text: str) -> None:
+    """One value that shall fill 2**40 places would fill the memory."""
+    export(1)
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = MODEL
+    request.inputs["x"].CopyFrom(tf.make_tensor_proto(np.ones(1, np.float32)))
+    spoil(request.inputs["x"])
+    with (
+        server(base_path) as running,
+        grpc.insecure_channel(running.target) as channel,
+        pytest.raises(grpc.RpcError) as caught,
+    ):
+        prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict(request, timeout=30)
+    assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert text in caught.value.details()
+
+
+def test_long_errors_reach_the_caller(base_path: Path, export: Any) -> None:
+    """gRPC sends them as a header, three bytes for each that is no ASCII, of at most 8 KiB in all."""
+    export(1)
+    with server(base_path) as running:
+        for name in ("é" * 10_000, "a" * 10_000, "\U0001f600" * 10_000):
+            with (
+                RankingClient(running.target, name) as client,
+                pytest.raises(E2EGRecError, match="NOT_FOUND"),
+            ):
+                client.model_status()
+
+
+def test_bytes_that_are_no_message(base_path: Path, export: Any, capfd: Any) -> None:
+    export(1)
+    with server(base_path) as running, grpc.insecure_channel(running.target) as channel:
+        capfd.readouterr()
+        for call in ("PredictionService/Predict", "ModelService/GetModelStatus"):
+            with pytest.raises(grpc.RpcError) as caught:
+                channel.unary_unary(f"/tensorflow.serving.{call}")(b"\xff\xff", timeout=30)
+            assert caught.value.code() == grpc.StatusCode.INTERNAL
+            assert caught.value.details() == "the request is no message of this call"
+    assert capfd.readouterr().err == ""

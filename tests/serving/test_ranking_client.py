@@ -1,20 +1,24 @@
-"""The client against servers that misbehave on purpose."""
+"""Both clients against servers that misbehave on purpose."""
 
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from unittest import mock
 
 import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import given
+from hypothesis import strategies as st
 from tensorflow.core.protobuf import meta_graph_pb2
-from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+from tensorflow_serving.apis import get_model_metadata_pb2, predict_pb2, prediction_service_pb2_grpc
 
-from serving.client import RankingClient
+from serving.call_policy import CallPolicy
 from serving.rank_request import rank_inputs
+from tests.serving.both_clients import BOTH, MakeClient
 from tf_e2egrec.errors import E2EGRecError
 
 X = {"x": np.ones(1, np.float32)}
@@ -27,13 +31,34 @@ class Scripted(prediction_service_pb2_grpc.PredictionServiceServicer):
         self.script: list[grpc.StatusCode] = []
         self.calls = 0
         self.delay: Callable[[], object] = lambda: None
+        self.outputs: dict[str, np.ndarray] = {}
+        self.signatures: dict[str, Any] = {}
 
     def Predict(self, request: Any, context: Any) -> Any:  # noqa: N802
         self.calls += 1
         self.delay()
         if self.script:
             context.abort(self.script.pop(0), "as the script says")
-        return predict_pb2.PredictResponse()
+        response = predict_pb2.PredictResponse()
+        response.model_spec.version.value = 7
+        for name, array in self.outputs.items():
+            response.outputs[name].CopyFrom(tf.make_tensor_proto(array))
+        return response
+
+    def GetModelMetadata(self, request: Any, context: Any) -> Any:  # noqa: N802
+        if self.script:
+            context.abort(self.script.pop(0), "as the script says")
+        found = get_model_metadata_pb2.SignatureDefMap()
+        for name, one in self.signatures.items():
+            found.signature_def[name].CopyFrom(one)
+        response = get_model_metadata_pb2.GetModelMetadataResponse()
+        response.metadata["signature_def"].Pack(found)
+        return response
+
+
+@pytest.fixture(params=sorted(BOTH))
+def make_client(request: pytest.FixtureRequest) -> MakeClient:
+    return BOTH[request.param]
 
 
 @pytest.fixture
@@ -60,6 +85,7 @@ def scripted() -> Iterator[tuple[Scripted, str]]:
     ],
 )
 def test_retries(
+    make_client: MakeClient,
     scripted: tuple[Scripted, str],
     script: list[grpc.StatusCode],
     options: dict[str, Any],
@@ -68,7 +94,7 @@ def test_retries(
 ) -> None:
     servicer, target = scripted
     servicer.script = list(script)
-    with RankingClient(target, "tiny", **options) as client:
+    with make_client(target, "tiny", **options) as client:
         if passes:
             assert client.predict(X) == {}
         else:
@@ -81,11 +107,11 @@ def test_retries(
     assert servicer.calls == calls
 
 
-def test_the_timeout_covers_the_retries(scripted: tuple[Scripted, str]) -> None:
+def test_the_timeout_covers_the_retries(make_client: MakeClient, scripted: tuple[Scripted, str]) -> None:
     servicer, target = scripted
     release = threading.Event()
     servicer.delay = lambda: release.wait(5)
-    with RankingClient(target, "tiny", timeout=0.3) as client:
+    with make_client(target, "tiny", timeout=0.3) as client:
         started = time.monotonic()
         with pytest.raises(E2EGRecError, match="DEADLINE_EXCEEDED") as caught:
             client.predict(X)
@@ -94,24 +120,133 @@ def test_the_timeout_covers_the_retries(scripted: tuple[Scripted, str]) -> None:
     release.set()
 
 
-def test_nobody_there() -> None:
-    with RankingClient("127.0.0.1:1", "tiny", timeout=1) as client:
+def test_the_timeout_covers_reading_the_signature_and_the_pauses(
+    make_client: MakeClient, scripted: tuple[Scripted, str]
+) -> None:
+    servicer, target = scripted
+    servicer.signatures = {"rank": signature()}
+    servicer.script = [grpc.StatusCode.UNAVAILABLE] * 50
+    with make_client(target, "tiny", timeout=0.4, retries=50) as client:
+        started = time.monotonic()
+        with pytest.raises(E2EGRecError, match="UNAVAILABLE"):
+            client.rank(1, [2])
+        assert time.monotonic() - started < 2
+    assert len(servicer.script) > 40
+
+
+@given(
+    st.sampled_from([grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.INTERNAL]),
+    st.integers(0, 8),
+    st.integers(0, 8),
+    st.floats(0.01, 60),
+    st.floats(0, 60),
+)
+def test_pauses_double_and_end_before_the_timeout(
+    code: grpc.StatusCode, attempt: int, retries: int, timeout: float, passed: float
+) -> None:
+    error = mock.Mock(code=lambda: code)
+    policy = CallPolicy(timeout, retries)
+    pause = policy.pause(error, attempt, started=100.0, now=100.0 + passed)
+    if code != grpc.StatusCode.UNAVAILABLE or attempt >= retries:
+        assert pause is None
+    elif pause is None:
+        assert passed + 0.1 * 2**attempt >= timeout * (1 - 1e-9)
+    else:
+        assert 0.05 * 2**attempt <= pause <= 0.1 * 2**attempt
+        assert passed + pause < timeout * (1 + 1e-9)
+    assert policy.remaining(100.0, 100.0 + passed) == pytest.approx(max(0.001, timeout - passed))
+
+
+def test_pauses_are_spread() -> None:
+    error = mock.Mock(code=lambda: grpc.StatusCode.UNAVAILABLE)
+    assert len({CallPolicy().pause(error, 0, 0.0, 0.0) for _ in range(20)}) > 10
+
+
+def test_what_a_batch_padded_is_cut_off(make_client: MakeClient, scripted: tuple[Scripted, str]) -> None:
+    servicer, target = scripted
+    servicer.signatures = {"rank": signature(hour=tf.float32)}
+    row = np.array([[0.2, 0.4, 0.9, 0.9]], np.float32)
+    servicer.outputs = {"reward": row, "stay_seconds": row * 10, "score": row}
+    with make_client(target, "tiny") as client:
+        answer = client.rank(1, [5, 6], recent=[1])
+        assert answer.item_ids.tolist() == [6, 5]
+        assert answer.stay_seconds.tolist() == [4.0, 2.0]
+        assert answer.version == 7
+        with pytest.raises(
+            E2EGRecError, match=r"version 7 of the model answered \[1, 4\] for reward instead of \[1, 5\]"
+        ):
+            client.rank(1, [5, 6, 7, 8, 9])
+        servicer.outputs = {"reward": row}
+        with pytest.raises(E2EGRecError, match="answered nothing for stay_seconds"):
+            client.rank(1, [5])
+        with pytest.raises(E2EGRecError, match="has no retrieve signature; it has rank"):
+            client.retrieve([1])
+
+
+@pytest.mark.parametrize("id_dtype", [tf.int64, tf.string])
+def test_retrieved_items_end_at_their_number(
+    make_client: MakeClient, scripted: tuple[Scripted, str], id_dtype: Any
+) -> None:
+    servicer, target = scripted
+    full = signature(id_dtype)
+    for name in ("user_id", "candidates", "num_candidates"):
+        del full.inputs[name]
+    servicer.signatures = {"retrieve": full}
+    text = id_dtype == tf.string
+    items = np.array([[b"a", b"b", b""]], object) if text else np.array([[8, 9, -1]])
+    scores = np.array([[0.5, 0.25, 0.0]], np.float32)
+    servicer.outputs = {"items": items, "scores": scores, "num_items": np.array([2], np.int32)}
+    with make_client(target, "tiny") as client:
+        answer = client.retrieve(["x"] if text else [1])
+        assert answer.item_ids.tolist() == (["a", "b"] if text else [8, 9])
+        assert answer.score.tolist() == [0.5, 0.25]
+        assert (len(answer), answer.version) == (2, 7)
+        assert len(client.retrieve([], limit=1)) == 1
+        assert len(client.retrieve([], limit=5)) == 2
+        with pytest.raises(E2EGRecError, match="at least 1"):
+            client.retrieve([], limit=0)
+        with pytest.raises(E2EGRecError, match="recent: the model takes"):
+            client.retrieve([1] if text else ["x"])
+        servicer.outputs = {"items": items, "scores": scores}
+        with pytest.raises(E2EGRecError, match="answered nothing for num_items"):
+            client.retrieve([])
+
+
+def test_embeddings(make_client: MakeClient, scripted: tuple[Scripted, str]) -> None:
+    servicer, target = scripted
+    made = meta_graph_pb2.SignatureDef()
+    made.inputs["items"].dtype = tf.int64.as_datatype_enum
+    made.inputs["items"].tensor_shape.dim.add().size = -1
+    servicer.signatures = {"embed": made}
+    servicer.outputs = {"z": np.eye(3, dtype=np.float32)}
+    with make_client(target, "tiny") as client:
+        np.testing.assert_array_equal(client.embed([1, 2, 3]), np.eye(3))
+        with pytest.raises(E2EGRecError, match=r"instead of \[2, width\]"):
+            client.embed([1, 2])
+        with pytest.raises(E2EGRecError, match="at least one item"):
+            client.embed([])
+        with pytest.raises(E2EGRecError, match="items: the model takes int64"):
+            client.embed(["a"])
+
+
+def test_nobody_there(make_client: MakeClient) -> None:
+    with make_client("127.0.0.1:1", "tiny", timeout=1) as client:
         with pytest.raises(E2EGRecError, match="cannot be reached"):
             client.predict(X)
         with pytest.raises(E2EGRecError, match=r"not available within 0.2 s .*UNAVAILABLE"):
             client.wait_until_available(0.2)
 
 
-def test_waiting_stops_when_the_check_raises() -> None:
+def test_waiting_stops_when_the_check_raises(make_client: MakeClient) -> None:
     def check() -> None:
         raise E2EGRecError("the server has died")
 
-    with RankingClient("127.0.0.1:1", "tiny") as client, pytest.raises(E2EGRecError, match="has died"):
+    with make_client("127.0.0.1:1", "tiny") as client, pytest.raises(E2EGRecError, match="has died"):
         client.wait_until_available(60, check=check)
 
 
-def test_an_empty_list_is_refused_without_a_server() -> None:
-    with RankingClient("127.0.0.1:1", "tiny") as client:
+def test_an_empty_list_is_refused_without_a_server(make_client: MakeClient) -> None:
+    with make_client("127.0.0.1:1", "tiny") as client:
         for empty in ([], (), np.array([], np.int64)):
             with pytest.raises(E2EGRecError, match="at least one candidate"):
                 client.rank(1, empty)
@@ -119,8 +254,8 @@ def test_an_empty_list_is_refused_without_a_server() -> None:
             client.rank(1, "abc")
 
 
-def test_an_array_that_is_no_tensor_is_said() -> None:
-    with RankingClient("127.0.0.1:1", "tiny") as client, pytest.raises(E2EGRecError, match="input x"):
+def test_an_array_that_is_no_tensor_is_said(make_client: MakeClient) -> None:
+    with make_client("127.0.0.1:1", "tiny") as client, pytest.raises(E2EGRecError, match="input x"):
         client.predict({"x": np.array([object()])})
 
 

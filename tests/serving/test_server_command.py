@@ -1,18 +1,20 @@
+import re
 import socket
+import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-import yaml
-from google.protobuf import text_format
-from tensorflow_serving.config import model_server_config_pb2
 
 from serving.client import RankingClient
 from serving.server_command import BINARY_VARIABLE, find_model_server, model_server_argv, start_server
+from tests.serving.conftest import BATCHING
+from tests.serving.servers import MODEL, factor, model_config, write_config
 from tf_e2egrec.errors import E2EGRecError
 
-MODEL = "tiny"
 MODEL_SERVER = Path(__file__).parents[2] / "serving" / "model_server"
 FAKE = """#!{python}
 import sys
@@ -56,6 +58,15 @@ def test_command_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         "--rest_api_port=8501", "--enable_batching=true", f"--batching_parameters_file={batching}",
         f"--monitoring_config_file={monitoring}",
     ]  # fmt: skip
+    config = MODEL_SERVER / "models.config"
+    argv = model_server_argv(
+        "tms", model_config_file=config, model_config_poll_seconds=10, batching_per_model=True
+    )
+    assert argv[2:] == [
+        f"--model_config_file={config}", "--model_config_file_poll_wait_seconds=10",
+        "--allow_version_labels_for_unavailable_models=true", "--grpc_max_threads=64",
+        "--enable_batching=true", "--enable_per_model_batching_parameters=true",
+    ]  # fmt: skip
 
 
 def test_command_line_mistakes() -> None:
@@ -63,6 +74,9 @@ def test_command_line_mistakes() -> None:
         model_server_argv("tms", "m", MODEL, monitoring_config_file=MODEL_SERVER / "monitoring.config")
     with pytest.raises(E2EGRecError, match="no such file for the batching parameters"):
         model_server_argv("tms", "m", MODEL, batching_parameters_file="nowhere.txt")
+    for both in ({}, {"model_base_path": "m", "model_config_file": MODEL_SERVER / "models.config"}):
+        with pytest.raises(E2EGRecError, match="a base path or a model configuration"):
+            model_server_argv("tms", **both)
 
 
 def test_the_variable_comes_before_path(
@@ -120,8 +134,6 @@ def test_the_binary_is_run(
         running.check_alive()
     with RankingClient(running.target, MODEL, timeout=0.5) as client, pytest.raises(E2EGRecError):
         client.model_status()
-    with pytest.raises(E2EGRecError, match=r"models\.config"):
-        start_server(base_path, MODEL, labels={"stable": 1})
 
 
 def test_a_dying_binary_is_said_with_its_last_words(
@@ -148,25 +160,36 @@ def test_a_taken_port_is_said(
             start_server(base_path, MODEL, port=taken.getsockname()[1])
 
 
-def test_the_image_tag_is_named_once() -> None:
-    found = [path.name for path in MODEL_SERVER.iterdir() if "2.20.0" in path.read_text()]
-    assert found == [".env"]
-
-
-def test_the_deployment_files_are_read() -> None:
-    text = (MODEL_SERVER / "models.config").read_text()
-    config = text_format.Parse(text, model_server_config_pb2.ModelServerConfig()).model_config_list.config[0]
-    assert dict(config.version_labels) == {"stable": 1, "canary": 2}
-    assert set(config.version_labels.values()) == set(config.model_version_policy.specific.versions)
-    sizes = [
-        int(line.split(":")[1])
-        for line in (MODEL_SERVER / "batching_parameters.txt").read_text().splitlines()
-        if line.startswith("allowed_batch_sizes")
+def test_serve_with_a_config_rest_and_batching(base_path: Path, export: Any, tmp_path: Path) -> None:
+    """The command, as a process of its own."""
+    export(1)
+    export(2, factor=2.0)
+    config = write_config(tmp_path / "models.config", model_config(base_path, [1, 2], {"stable": 1}))
+    options = [
+        "--config",
+        str(config),
+        "--rest-port",
+        "0",
+        "--batching",
+        str(BATCHING),
+        "--kind",
+        "development",
     ]
-    assert (
-        f"max_batch_size {{ value: {sizes[-1]} }}" in (MODEL_SERVER / "batching_parameters.txt").read_text()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tf_e2egrec.cli.main", "serve", *options, "--port", "0"],
+        stdout=subprocess.PIPE,
+        text=True,
     )
-    service = yaml.safe_load((MODEL_SERVER / "docker-compose.yaml").read_text())["services"]["model-server"]
-    mounted = [volume.split(":")[0] for volume in service["volumes"] if volume.startswith("./")]
-    assert all((MODEL_SERVER / name).is_file() for name in mounted)
-    assert all(port.startswith("127.0.0.1:") for port in service["ports"])
+    try:
+        assert process.stdout is not None
+        found = (re.search(r" answers at (\S+) \(REST: (\S+)\);", line) for line in process.stdout)
+        target, rest = next(match for match in found if match).groups()
+        with RankingClient(target, MODEL) as client:
+            assert (factor(client, "stable"), factor(client)) == (1.0, 2.0)
+            with pytest.raises(E2EGRecError, match="larger than maximum input batch size"):
+                client.predict({"x": np.ones(1000, np.float32)}, "serving_default")
+        with urllib.request.urlopen(f"http://{rest}/v1/models/{MODEL}/labels/stable", timeout=30) as response:
+            assert b'"AVAILABLE"' in response.read()
+    finally:
+        process.terminate()
+        assert process.wait(120) == 0

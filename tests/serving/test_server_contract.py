@@ -1,8 +1,6 @@
 """What callers may rely on, on the development server and on TensorFlow Serving alike."""
 
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,27 +19,8 @@ from tensorflow_serving.apis import (
 
 from serving.client import RankingClient
 from serving.running_server import RunningServer
-from serving.warmup import MAX_WARMUP_RECORDS, WARMUP_FILE, write_warmup
+from tests.serving.servers import MODEL, code, states, wait_for
 from tf_e2egrec.errors import E2EGRecError
-
-MODEL = "tiny"
-
-
-def code(error: BaseException) -> grpc.StatusCode:
-    cause = error.__cause__
-    assert isinstance(cause, grpc.RpcError)
-    return cause.code()
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 15.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
-
-
-def states(client: RankingClient) -> dict[int, str]:
-    return {status.version: status.state for status in client.model_status()}
 
 
 def test_predict_on_every_signature(client: RankingClient, x: dict[str, np.ndarray]) -> None:
@@ -160,13 +139,18 @@ def test_metadata_holds_the_signatures(client: RankingClient) -> None:
 
 
 def test_large_messages_pass(client: RankingClient) -> None:
-    big = np.ones(2_000_000, np.float32)  # 8 MB each way, above gRPC's own 4 MiB
-    assert client.predict({"x": big}, "serving_default")["y"].shape == big.shape
+    many = np.arange(1_000_000)[np.newaxis]  # 8 MB one way and 12 MB the other, above gRPC's own 4 MiB
+    request = {
+        "user_id": np.ones(1, np.int64), "recent": np.ones((1, 1), np.int64), "num_recent": np.ones(1, np.int32),
+        "candidates": many, "num_candidates": np.full(1, many.size, np.int32), "hour": np.ones(1, np.float32),
+        "device": np.array([b"a"]), "channel": np.ones(1, np.int64),
+    }  # fmt: skip
+    assert client.predict(request)["score"].shape == many.shape
     with (
         RankingClient(client.target, MODEL, max_message_bytes=1024) as small,
         pytest.raises(E2EGRecError) as caught,
     ):
-        small.predict({"x": big}, "serving_default")
+        small.predict(request)
     assert code(caught.value) == grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
@@ -223,71 +207,7 @@ def test_old_version_is_gone_after_the_swap(start: Any, export: Any, x: dict[str
         assert not any(status.failed for status in client.model_status())
 
 
-def _truncate(directory: Path) -> None:
-    path = directory / "saved_model.pb"
-    path.write_bytes(path.read_bytes()[:100])
-
-
-def _wrong_dtype(directory: Path) -> None:
-    write_warmup(directory / WARMUP_FILE, MODEL, "serving_default", [{"x": np.zeros(1, np.int64)}])
-
-
-def _wrong_signature(directory: Path) -> None:
-    write_warmup(directory / WARMUP_FILE, MODEL, "absent", [{"x": np.zeros(1, np.float32)}])
-
-
-def _failing_call(directory: Path) -> None:
-    good, bad = np.zeros(1, np.float32), np.full(1, 13, np.float32)
-    write_warmup(directory / WARMUP_FILE, MODEL, "serving_default", [{"x": good}, {"x": bad}])
-
-
-def _compressed(directory: Path) -> None:
-    _good_warmup(directory)
-    path = directory / WARMUP_FILE
-    records = list(tf.data.TFRecordDataset(str(path)).as_numpy_iterator())
-    with tf.io.TFRecordWriter(str(path), "GZIP") as writer:
-        for record in records:
-            writer.write(record)
-
-
-def _too_many(directory: Path) -> None:
-    _good_warmup(directory)
-    path = directory / WARMUP_FILE
-    record = next(tf.data.TFRecordDataset(str(path)).as_numpy_iterator())
-    with tf.io.TFRecordWriter(str(path)) as writer:
-        for _ in range(MAX_WARMUP_RECORDS + 1):
-            writer.write(record)
-
-
-def _good_warmup(directory: Path) -> None:
-    write_warmup(
-        directory / WARMUP_FILE, "another-name", "serving_default", [{"x": np.zeros(1, np.float32)}] * 3
-    )
-
-
-@pytest.mark.parametrize(
-    "spoil", [_truncate, _wrong_dtype, _wrong_signature, _failing_call, _compressed, _too_many]
-)
-def test_a_broken_version_leaves_the_old_one_serving(
-    start: Any, export: Any, x: dict[str, np.ndarray], spoil: Callable[[Path], None]
-) -> None:
-    export(1)
-    with RankingClient(start().target, MODEL) as client:
-        export(2, factor=2.0, before_rename=spoil)
-        wait_for(lambda: states(client).get(2) == "END")
-        status = client.model_status()[0]
-        assert status.version == 2
-        assert status.failed
-        assert status.error_message
-        assert client.predict(x, "serving_default")["factor"].tolist() == [1.0, 1.0]
-        with pytest.raises(E2EGRecError, match="failed to load"):
-            client.wait_until_available(15, version=2)
-        export(3, factor=3.0, before_rename=_good_warmup)
-        client.wait_until_available(15, 3)
-        assert client.predict(x, "serving_default")["factor"].tolist() == [3.0, 3.0]
-
-
-def test_classify_regress_multi_inference_refuse(client: RankingClient, kind: str) -> None:
+def test_classify_regress_multi_inference_refuse(client: RankingClient, setup: Any) -> None:
     stub = prediction_service_pb2_grpc.PredictionServiceStub(grpc.insecure_channel(client.target))
     for method, request in (
         (stub.Classify, classification_pb2.ClassificationRequest()),
@@ -296,7 +216,7 @@ def test_classify_regress_multi_inference_refuse(client: RankingClient, kind: st
     ):
         with pytest.raises(grpc.RpcError) as caught:
             method(request, timeout=5)
-        assert (caught.value.code() == grpc.StatusCode.UNIMPLEMENTED) == (kind == "development")
+        assert (caught.value.code() == grpc.StatusCode.UNIMPLEMENTED) == (setup.kind == "development")
 
 
 def test_rank_contract(client: RankingClient) -> None:

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tf_e2egrec.errors import E2EGRecError
 from tf_e2egrec.export import hybrid_ranker
-from tf_e2egrec.stages.export import ExportOptions, export_model, prepare, warmup_requests
+from tf_e2egrec.stages.export import ExportOptions, export_model, prepare
 from tf_e2egrec.stages.run_directory import RunDirectory
 from tf_e2egrec.stages.train import load_model, read_subgraphs_manifest
 
@@ -96,9 +96,3 @@ def test_a_model_below_the_floor_is_not_even_made(run, tmp_path):
     with pytest.raises(E2EGRecError, match=r"below --min-auc 0\.999"):
         export_model(run, "R5", 0, tmp_path / "m", ExportOptions(min_auc=0.999))
     assert not (tmp_path / "m").exists()
-
-
-def test_warm_up_of_each_kind(prepared):
-    signature, requests = warmup_requests(prepared)
-    assert signature == "rank"
-    assert [one["candidates"].shape[1] for one in requests] == [1, 100, 500]

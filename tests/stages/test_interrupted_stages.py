@@ -39,7 +39,7 @@ CASES = {
     "train, while it saves": ("tf_e2egrec.models.E2EGRec.save", ("train", "DATA", "--out", "RUN", "--models", "R0", "--force")),
     "evaluate": ("tf_e2egrec.stages.evaluate.write_report", ("evaluate", "RUN", "--force")),
     "export, while it saves": ("tensorflow.saved_model.save", ("export", "RUN")),
-    "export, warm-up": ("serving.warmup.write_warmup", ("export", "RUN")),
+    "export, warm-up": ("serving.warmup.write_warmup_requests", ("export", "RUN")),
 }  # fmt: skip
 
 

@@ -6,9 +6,13 @@ import sys
 import typer
 
 from tf_e2egrec.cli import (
+    candidates_command,
     compare_command,
     data_commands,
+    loadtest_command,
     model_commands,
+    recommend_command,
+    rollout_command,
     run_command,
     serving_commands,
     simulate_command,
@@ -47,11 +51,15 @@ app.command()(unigraph_command.unigraph)
 app.command()(model_commands.train)
 app.command()(model_commands.evaluate)
 app.command()(model_commands.export)
+app.command()(candidates_command.candidates)
 app.command()(compare_command.compare)
 app.command()(compare_command.report)
 app.command()(simulate_command.simulate)
+app.command()(recommend_command.recommend)
 app.command()(serving_commands.serve)
 app.command()(serving_commands.predict)
+app.command()(loadtest_command.loadtest)
+app.add_typer(rollout_command.app, name="rollout")
 
 
 def main() -> None:

@@ -74,13 +74,19 @@ def export(
     tolerance: Annotated[
         float, typer.Option(min=0, help="By how much it may be lower with --not-worse-than-live.")
     ] = 0.0,
+    batching: Annotated[
+        Path | None,
+        typer.Option(
+            help="How servers batch requests to this version; serving/model_server/batching_parameters.txt by default."
+        ),
+    ] = None,
 ) -> None:
     """Export a trained model for TensorFlow Serving, with a warm-up file.
 
     It is loaded by a fresh process and compared with the Python model before it appears.
     """
     live_tolerance = tolerance if not_worse_than_live else None
-    export_run(RunDirectory(run_dir), model, seed, to, version, kind, min_auc, live_tolerance)
+    export_run(RunDirectory(run_dir), model, seed, to, version, kind, min_auc, live_tolerance, batching)
 
 
 def train_all(
@@ -138,22 +144,25 @@ def export_run(
     kind: str | None = None,
     min_auc: float | None = None,
     live_tolerance: float | None = None,
+    batching: Path | None = None,
 ) -> Path:
     """Run the export stage; returns the version's directory."""
-    from serving.warmup import WARMUP_FILE, write_warmup
+    from serving.version_files import add_batching_parameters
+    from serving.warmup import WARMUP_FILE, write_warmup_requests
     from tf_e2egrec.models.variant import variant_named
-    from tf_e2egrec.stages.export import ExportOptions, Prepared, export_model, warmup_requests
+    from tf_e2egrec.stages.export import ExportOptions, Prepared, export_model
+    from tf_e2egrec.stages.export_warmup import warmup_requests
 
     variant_named(model)
     base = to if to is not None else run.exports / model
     announce("export", str(run.model(model, seed)), str(base))
 
-    def add_warmup(directory: Path, prepared: Prepared) -> None:
-        signature, requests = warmup_requests(prepared)
-        write_warmup(directory / WARMUP_FILE, base.name, signature, requests)
+    def add_files(directory: Path, prepared: Prepared) -> None:
+        add_batching_parameters(directory, batching)
+        write_warmup_requests(directory / WARMUP_FILE, base.name, warmup_requests(prepared))
 
     with working("export"):
-        options = ExportOptions(version, kind, min_auc, live_tolerance, finish=add_warmup)
+        options = ExportOptions(version, kind, min_auc, live_tolerance, finish=add_files)
         target = export_model(run, model, seed, base, options)
     console.print(f"  wrote {target}; next: e2egrec serve {base}", soft_wrap=True)
     return target

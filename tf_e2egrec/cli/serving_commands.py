@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from serving.client import RankingClient
     from serving.ranked_candidates import RankedCandidates
+    from serving.retrieved_items import RetrievedItems
 
 DEFAULT_PORT = 8500
 _INTEGER = re.compile(r"-?[0-9]+")
@@ -24,13 +25,29 @@ _ID_INPUTS = ("user_id:", "candidates:", "recent:")  # how a refused id's senten
 
 def serve(
     base: Annotated[
-        Path,
+        Path | None,
         typer.Argument(metavar="EXPORT_DIR", help="The model's base path: a directory of integer versions."),
-    ],
+    ] = None,
     name: Annotated[
         str | None, typer.Option(help="Model name in requests; the directory's name by default.")
     ] = None,
     port: Annotated[int, typer.Option(help="gRPC port.")] = DEFAULT_PORT,
+    rest_port: Annotated[
+        int | None, typer.Option(help="HTTP port of the REST interface; none by default.")
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="In place of EXPORT_DIR, a models.config: several models, versions, labels."),
+    ] = None,
+    config_poll: Annotated[
+        int, typer.Option(help="Seconds between two readings of --config; 0: at the start alone.", min=0)
+    ] = 0,
+    batching: Annotated[
+        Path | None, typer.Option(help="File of batching parameters; requests are not joined without.")
+    ] = None,
+    batching_per_model: Annotated[
+        bool, typer.Option("--batching-per-model", help="Join by the batching_params.pbtxt of each version.")
+    ] = False,
     kind: Annotated[str, typer.Option(help="auto, tensorflow_serving or development.")] = "auto",
 ) -> None:
     """Serve an export: TensorFlow Serving where it is installed, else a local development server.
@@ -40,8 +57,19 @@ def serve(
     from serving.development_server import wait_for_interrupt
     from serving.server_command import start_server
 
-    server = start_server(base, name or base.resolve().name, port=port, kind=kind)
-    console.print(f"{server.kind} answers at {server.target}; stop it with Ctrl-C", soft_wrap=True)
+    server = start_server(
+        base,
+        name or (base.resolve().name if base else ""),
+        port=port,
+        rest_port=rest_port,
+        model_config_file=config,
+        model_config_poll_seconds=config_poll,
+        batching_parameters_file=batching,
+        batching_per_model=batching_per_model,
+        kind=kind,
+    )
+    rest = f" (REST: {server.rest_target})" if server.rest_target else ""
+    console.print(f"{server.kind} answers at {server.target}{rest}; stop it with Ctrl-C", soft_wrap=True)
     with server:
         wait_for_interrupt(server.wait)
     console.print("stopped")
@@ -49,7 +77,7 @@ def serve(
 
 def predict(
     user: Annotated[str, typer.Option(help="User id.")],
-    candidates: Annotated[str, typer.Option(help="Item ids to rank, separated by commas.")],
+    candidates: Annotated[str, typer.Option(help="Item ids to rank, separated by commas.")] = "",
     name: Annotated[str, typer.Option(help="Model name.")] = "R5",
     recent: Annotated[
         str, typer.Option(help="Items the user engaged with, newest first, separated by commas.")
@@ -58,6 +86,16 @@ def predict(
         str, typer.Option(help='Context features as JSON, such as {"position": 1}; `time` is in ms.')
     ] = "{}",
     target: Annotated[str, typer.Option(help="host:port of the server.")] = f"127.0.0.1:{DEFAULT_PORT}",
+    retrieve: Annotated[
+        int | None,
+        typer.Option(min=1, help="Rank so many items that a model of `e2egrec candidates` finds, instead."),
+    ] = None,
+    candidates_name: Annotated[
+        str | None, typer.Option(help="Name of that model; NAME-candidates by default.")
+    ] = None,
+    candidates_target: Annotated[
+        str | None, typer.Option(help="host:port of its server; that of --target by default.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Rank candidates for a user through a running server.
@@ -67,11 +105,18 @@ def predict(
     from serving.client import RankingClient
 
     values = _context(context)
+    listed, versions = _split(candidates), {}
+    if retrieve is not None:
+        if listed:
+            raise E2EGRecError("--candidates and --retrieve both say what to rank; leave one of them out")
+        with RankingClient(candidates_target or target, candidates_name or f"{name}-candidates") as finder:
+            found = find(finder, _split(recent), retrieve)
+        listed, versions = [str(one) for one in found.item_ids], {"candidates_version": found.version}
     with RankingClient(target, name) as client:
-        answer = rank(client, user, _split(candidates), _split(recent), values)
+        answer = rank(client, user, listed, _split(recent), values)
     if as_json:
         rows = {key: getattr(answer, key).tolist() for key in ("item_ids", "reward", "stay_seconds", "score")}
-        console.print_json(json.dumps({**rows, "version": answer.version}))
+        console.print_json(json.dumps({**rows, "version": answer.version, **versions}))
     else:
         console.print(ranking_table(answer, user))
 
@@ -90,6 +135,23 @@ def rank(
             return client.rank(one, ids[: len(candidates)], ids[len(candidates) :], context)
         except E2EGRecError as error:
             if not str(error).startswith(_ID_INPUTS):  # anything but the type of an id
+                raise
+            refusals.append(error)
+    raise refusals[-1]
+
+
+def find(client: "RankingClient", recent: list[str], limit: int) -> "RetrievedItems":
+    """Find candidates through a client, sending ids as `rank` does.
+
+    Raises:
+      E2EGRecError: as `RankingClient.retrieve`.
+    """
+    refusals = []
+    for ids in _forms(recent):
+        try:
+            return client.retrieve(ids, limit)
+        except E2EGRecError as error:
+            if not str(error).startswith(_ID_INPUTS):
                 raise
             refusals.append(error)
     raise refusals[-1]

@@ -1,4 +1,4 @@
-"""Reading Parquet, CSV and JSON-lines files block by block; what is wrong is said in one sentence."""
+"""Reading Parquet, CSV and JSON-lines files and item lists block by block; what is wrong is said in one sentence."""
 
 import gzip
 import io
@@ -11,8 +11,9 @@ import pyarrow.csv as pa_csv
 import pyarrow.json as pa_json
 import pyarrow.parquet as pq
 
-from tf_e2egrec.dataset.column_values import infer_text
+from tf_e2egrec.dataset.column_values import infer_text, is_text
 from tf_e2egrec.dataset.description.file_source import FileSource
+from tf_e2egrec.dataset.list_reader import LIST_COLUMNS, read_list_blocks
 from tf_e2egrec.dataset.recoded_stream import FIELD_SEPARATOR, RecodedStream
 from tf_e2egrec.errors import E2EGRecError
 
@@ -52,7 +53,7 @@ def read_table_blocks(
 ) -> Iterator[pa.Table]:
     """Read the needed columns of a file, a block of rows at a time.
 
-    Text files: an empty CSV cell is missing, and the type of a CSV column is that which all cells of the
+    Text files: an empty CSV cell is missing, and the type of a column of a CSV file or of lists is that which all cells of the
     block allow (see `infer_text`); whether blocks and files agree on the kind of an id is checked at the end
     of the read (`ReadReport.kinds`). A gzip file is recognised by its first bytes.
 
@@ -62,7 +63,7 @@ def read_table_blocks(
       columns: needed column -> the description's key that names it (`interactions.0.user`).
       path: what messages call the file.
       part: one of `file_parts`.
-      infer: CSV only; False leaves every cell text.
+      infer: CSV and lists only; False leaves every cell text.
 
     Yields:
       Tables of one chunk per column, with the columns in the order of `columns`; no column has a dictionary
@@ -71,10 +72,15 @@ def read_table_blocks(
     Raises:
       E2EGRecError: a column is missing, or the file is empty, truncated or unreadable.
     """
-    read = {"parquet": _parquet_blocks, "csv": _csv_blocks, "jsonl": _json_blocks}[source.file_format]
+    read = {
+        "parquet": _parquet_blocks,
+        "csv": _csv_blocks,
+        "jsonl": _json_blocks,
+        "lists": _list_blocks,
+    }[source.file_format]
     try:
         for table in read(open_file, source, columns, path, part):
-            yield _plain(table, list(columns), infer and source.file_format == "csv")
+            yield _plain(table, list(columns), infer and source.file_format in ("csv", "lists"))
     except _UNREADABLE as error:
         raise _unreadable(path, source, error) from None
 
@@ -166,6 +172,15 @@ def _json_blocks(
                 return
 
 
+def _list_blocks(
+    open_file: OpenFile, source: FileSource, columns: Mapping[str, str], path: str, part: int
+) -> Iterator[pa.Table]:
+    names = source.columns or LIST_COLUMNS
+    _require_columns(names, columns, path)
+    with open_file() as raw:
+        yield from read_list_blocks(_unzipped(raw, path), source.encoding, names)
+
+
 def _with_missing_columns(table: pa.Table, columns: Mapping[str, str]) -> pa.Table:
     """A key that no line of a later block has is missing there, as it is in a single line."""
     for name in columns:
@@ -183,7 +198,7 @@ def _plain(table: pa.Table, columns: Sequence[str], infer: bool) -> pa.Table:
             column = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
         if pa.types.is_dictionary(column.type):
             column = column.cast(column.type.value_type)
-        arrays.append(infer_text(column) if infer else column)
+        arrays.append(infer_text(column) if infer and is_text(column.type) else column)
     return pa.table(arrays, names=list(columns))
 
 

@@ -126,5 +126,9 @@ class RankingModule(tf.Module):
 
 
 def _traced(body: Callable[..., Any], specs: Mapping[str, tf.TensorSpec]) -> Callable[..., Any]:
-    """The concrete function of a signature."""
-    return tf.function(lambda **inputs: body(inputs)).get_concrete_function(**specs)
+    """The concrete function of a signature; servers leave the shapes of inputs to the graph."""
+
+    def call(**inputs: tf.Tensor) -> Any:
+        return body({name: tf.ensure_shape(value, specs[name].shape) for name, value in inputs.items()})
+
+    return tf.function(call).get_concrete_function(**specs)

@@ -99,9 +99,13 @@ class RequestInputs:
         features = {}
         for feature in self._item_features:
             values = tf.reshape(inputs[FEATURE_PREFIX + feature.name], [flat, *_width(feature)])
-            features[feature.name] = (
-                tf.maximum(values, MISSING_KEY) if feature.type == "categorical" else values
-            )
+            if feature.type == "categorical":
+                values = tf.maximum(values, MISSING_KEY)
+            elif (
+                feature.type == "dense"
+            ):  # numbers are checked by the encoder, which knows what a missing one is
+                values = tf.where(tf.math.is_finite(values), values, 0.0)
+            features[feature.name] = values
         return FreshItems(
             keys=tf.where(listed, request_keys(inputs["fresh"]), MISSING_KEY),
             features=features,

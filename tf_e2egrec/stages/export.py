@@ -3,14 +3,11 @@
 import contextlib
 import dataclasses
 import logging
-import shutil
-import uuid
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import tensorflow as tf
 
 from tf_e2egrec.dataset.artefact import (
@@ -33,11 +30,11 @@ from tf_e2egrec.stages.export_canary import Call, require_sound
 from tf_e2egrec.stages.export_gates import require_good_enough, versions_in
 from tf_e2egrec.stages.export_manifest import export_fingerprint, export_manifest
 from tf_e2egrec.stages.export_sample import ExportSample
+from tf_e2egrec.stages.export_staging import export_staging
 from tf_e2egrec.stages.run_directory import RunDirectory
 from tf_e2egrec.stages.train import MODEL_FILE, read_subgraphs_manifest
 from tf_e2egrec.subgraphs.graph_schema import LABELS
 
-WARMUP_CANDIDATES = (1, 100, 500)
 Finish = Callable[[Path, "Prepared"], None]
 
 
@@ -105,10 +102,8 @@ def export_model(
     # Not compiled: the optimisers' slots would be exported, too, and are as large as the model.
     network = tf.keras.models.load_model(directory / MODEL_FILE, compile=False)
     prepared = prepare(run, description, subgraphs, network, options.kind)
-    to.mkdir(parents=True, exist_ok=True)
-    staging = to / f".staging-{uuid.uuid4().hex[:8]}"  # not an integer: the server does not look at it
-    made = staging / str(version)
-    try:
+    with export_staging(to) as staging:
+        made = staging / str(version)
         with _without_notices():
             tf.saved_model.save(prepared.module, str(made), signatures=prepared.module.signatures())
         (made / "assets.extra").mkdir(exist_ok=True)
@@ -118,8 +113,6 @@ def export_model(
         kind = prepared.module.kind
         write_manifest(made / "assets.extra", export_manifest(trained, description, directory, kind, tried))
         made.replace(target)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
     return target
 
 
@@ -193,29 +186,6 @@ def newest_snapshot(run: RunDirectory, description: DatasetDescription) -> int:
     if newest is None:
         return 0
     return plan.latest(int(newest))
-
-
-def warmup_requests(prepared: Prepared) -> tuple[str, list[dict[str, np.ndarray]]]:
-    """(signature, requests) that a server replays before it takes traffic, so that it is slow for nobody.
-
-    Of `rank`, one per candidate-list length, of unknown ids; an export of the kind `examples` gets its sample.
-    """
-    if prepared.module.kind == "examples":
-        return "serving_default", [dict(call.inputs) for call in prepared.calls]
-    batches = []
-    for length in WARMUP_CANDIDATES:
-        batch = {}
-        for name, spec in prepared.module.rank_inputs().items():
-            shape = {"candidates": (1, length), "recent": (1, 20)}.get(name, (1,))
-            batch[name] = np.full(
-                shape,
-                b"" if spec.dtype == tf.string else 0,
-                dtype=object if spec.dtype == tf.string else spec.dtype.as_numpy_dtype,
-            )
-        batch["num_candidates"][:] = length
-        batch["num_recent"][:] = 20
-        batches.append(batch)
-    return "rank", batches
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from tf_e2egrec.dataset.description.graph_spec import GraphSpec
 from tf_e2egrec.dataset.description.interaction_log import InteractionLog
 from tf_e2egrec.dataset.description.model_spec import ModelSpec
 from tf_e2egrec.dataset.description.ranker_spec import RankerSpec
+from tf_e2egrec.dataset.description.recommend_spec import RecommendSpec
 from tf_e2egrec.dataset.description.split_spec import SplitSpec
 from tf_e2egrec.dataset.description.strict_model import StrictModel
 from tf_e2egrec.dataset.description.training_spec import TrainingSpec
@@ -30,7 +31,7 @@ class DatasetDescription(StrictModel):
       bad_rows: share of unreadable rows up to which a log is accepted; they are skipped and counted.
       interactions: the logs.
       items, users: feature tables.
-      ranker, graph, split, model, training, evaluation, comparison: see there.
+      ranker, graph, split, model, training, evaluation, comparison, recommend: see there.
     """
 
     name: str
@@ -47,6 +48,7 @@ class DatasetDescription(StrictModel):
     evaluation: EvaluationSpec = EvaluationSpec()
     # Left out of dumps, because no artefact's fingerprint may depend on it.
     comparison: ComparisonSpec = Field(default=ComparisonSpec(), exclude=True)
+    recommend: RecommendSpec = Field(default=RecommendSpec(), exclude=True)
 
     _data_root: str = PrivateAttr(default=".")
 
@@ -62,6 +64,7 @@ class DatasetDescription(StrictModel):
             "ranker.reward": [self.ranker.reward],
             "graph.positive": self.graph.positive,
             "graph.explicit": self.graph.explicit,
+            "recommend.behaviours": self.recommend.behaviours,
         }.items():
             for name in names:
                 if name not in known:

@@ -1,0 +1,130 @@
+"""The three models: what their training graphs hold, what they score by, and that they learn."""
+
+import functools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.retrieval.toys import clusters, matrix, normalised
+from tf_e2egrec.dataset.description.recommend_spec import RecommendSpec
+from tf_e2egrec.retrieval.catalogue import KINDS, compiled_recommender
+from tf_e2egrec.retrieval.convolution import light_gcn_convolution
+from tf_e2egrec.retrieval.epochs import steps_per_epoch, training_batches
+from tf_e2egrec.retrieval.full_ranking import evaluate_ranking
+from tf_e2egrec.retrieval.light_gcn import LightGCN
+from tf_e2egrec.retrieval.light_gode import LightGODE
+from tf_e2egrec.retrieval.losses import alignment_uniformity_loss, sampled_bpr_loss
+from tf_e2egrec.retrieval.matrix_factorization import MatrixFactorization
+from tf_e2egrec.retrieval.user_item_graph import UserItemGraph
+
+FAST = {"learning_rate": 0.05, "batch_size": 64, "epochs": 15}
+SPEC = RecommendSpec(top=[10], dim=8, mf=FAST, lightgcn=FAST, lightgode=FAST)
+GRAPH_OPS = {
+    "SparseTensorToCSRSparseMatrix",
+    "SparseMatrixMatMul",
+    "SparseTensorDenseMatMul",
+    "SparseSegmentSum",
+}
+
+
+def training_ops(model):
+    """Types of all operations of the training step, inner functions included, and the sizes of what it captures."""
+    model.compile(tf.keras.optimizers.SGD(0.1))
+    batch = [tf.zeros(4, tf.int32)] * 3
+    concrete = tf.function(lambda *data: model.train_step(data)).get_concrete_function(*batch)
+    definition = concrete.graph.as_graph_def()
+    nodes = [*definition.node, *(node for one in definition.library.function for node in one.node_def)]
+    captured = [tensor.shape.num_elements() or 0 for tensor, _ in concrete.graph.captures]
+    return {node.op for node in nodes}, captured
+
+
+def test_lightgode_trains_without_any_graph_and_lightgcn_with_one():
+    graph = UserItemGraph(matrix(0, users=30, items=20))
+    edges = len(graph.matrix.values)
+    ops, captured = training_ops(LightGODE(graph, dim=4))
+    assert not ops & GRAPH_OPS
+    assert edges not in captured and 2 * edges not in captured
+    ops, captured = training_ops(LightGCN(graph, dim=4))
+    assert "SparseMatrixMatMul" in ops  # otherwise the check above would find nothing
+    assert edges in captured
+
+
+def test_lightgode_scores_by_the_published_flow():
+    train = matrix(0)
+    model = LightGODE(UserItemGraph(train), t=1.8, dim=4, seed=3, initial_std=1.0)
+    table = model.embeddings.numpy()
+    expected = 2.8 * table + 1.8 * (normalised(train) @ table)
+    np.testing.assert_allclose(np.concatenate(model.vectors()), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("l2", [0.0, 0.3])
+@pytest.mark.parametrize("loss", ["bpr", "directau"])
+def test_the_loss_of_a_batch(loss, l2):
+    graph = UserItemGraph(matrix(0))
+    user, item, negative = np.array([0, 1, 2, 1]), np.array([3, 0, 1, 3]), np.array([2, 2, 0, 4])
+    for model in (
+        MatrixFactorization(graph.users, graph.items, loss=loss, gamma=2.0, l2=l2, dim=4, initial_std=1.0),
+        LightGCN(graph, layers=2, loss=loss, gamma=2.0, l2=l2, dim=4, initial_std=1.0),
+    ):
+        raw = model.embeddings.numpy()
+        used = raw if isinstance(model, MatrixFactorization) else light_gcn_convolution(graph, raw, 2).numpy()
+        rows = [user, graph.users + item, graph.users + negative][: 3 if loss == "bpr" else 2]
+        vectors = [used[one] for one in rows]
+        expected = (
+            sampled_bpr_loss(*vectors) if loss == "bpr" else alignment_uniformity_loss(*vectors, gamma=2.0)
+        )
+        expected += l2 * 0.5 * sum((raw[one] ** 2).sum() for one in rows) / 4
+        found = model.batch_loss(*(tf.constant(one, tf.int32) for one in (user, item, negative)))
+        assert float(found) == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_lightgcn_s_gradient_goes_through_the_convolution():
+    train = matrix(0)
+    graph = UserItemGraph(train)
+    model = LightGCN(graph, layers=1, dim=3, initial_std=1.0)
+    batch = [tf.constant([0], tf.int32), tf.constant([0], tf.int32), tf.constant([1], tf.int32)]
+    with tf.GradientTape() as tape:
+        loss = model.batch_loss(*batch)
+    gradient = tf.convert_to_tensor(tape.gradient(loss, model.embeddings)).numpy()
+    dense = (np.eye(graph.nodes) + normalised(train)) / 2
+    free = normalised(train).sum(1) == 0
+    dense[free] = np.eye(graph.nodes)[free]
+    values = tf.Variable(dense @ model.embeddings.numpy(), dtype=tf.float64)
+    with tf.GradientTape() as tape:
+        u, i, j = values[0], values[graph.users], values[graph.users + 1]
+        expected = tf.nn.softplus(tf.reduce_sum(u * (j - i)))
+    expected = dense.T @ tape.gradient(expected, values).numpy()
+    np.testing.assert_allclose(gradient, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_every_model_learns_two_tastes(name):
+    split = clusters()
+    graph = UserItemGraph(split.train)
+    model = compiled_recommender(name, graph, SPEC, seed=0)
+
+    def recall():
+        return evaluate_ranking(*model.vectors(), split.train, split.test, [10])["recall@10"]
+
+    before = recall()
+    steps = steps_per_epoch(split.train, 64)
+    batches = training_batches(split.train, 64, 0, FAST["epochs"])
+    model.fit(batches, epochs=FAST["epochs"], steps_per_epoch=steps, verbose=0)
+    # 20 items of a user's taste, about 6 of them trained: 10 of the remaining 14 come first.
+    assert recall() > max(0.6, before)
+
+
+def test_the_first_embeddings_are_xavier_s_and_a_function_of_the_seed():
+    make = functools.partial(MatrixFactorization, 4000, 1000, dim=32)
+    first = make(seed=1).embeddings.numpy()
+    np.testing.assert_array_equal(first, make(seed=1).embeddings)
+    assert not np.array_equal(first, make(seed=2).embeddings)
+    for rows in (first[:4000], first[4000:]):
+        assert rows.std() == pytest.approx(np.sqrt(2 / (len(rows) + 32)), rel=0.03)
+    assert make(initial_std=0.1).embeddings.numpy().std() == pytest.approx(0.1, rel=0.03)
+
+
+def test_an_unknown_loss_is_refused():
+    with pytest.raises(ValueError, match="Received: loss='hinge'"):
+        MatrixFactorization(2, 2, loss="hinge")

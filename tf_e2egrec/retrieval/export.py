@@ -1,0 +1,45 @@
+"""A trained retrieval model out as a SavedModel."""
+
+from pathlib import Path
+
+import numpy as np
+import scipy.sparse as sp
+import tensorflow as tf
+
+from tf_e2egrec.dataset.artefact import publish
+from tf_e2egrec.retrieval.recommendation_module import RecommendationModule
+from tf_e2egrec.retrieval.splits import RetrievalSplit
+from tf_e2egrec.retrieval.train import VECTORS_FILE
+
+
+def export_recommender(trained: Path, split: RetrievalSplit, to: Path, k: int) -> Path:
+    """Write a SavedModel with the signatures of `RecommendationModule`.
+
+    All pairs of the split, tested ones included, are left out of a user's answer.
+
+    Args:
+      trained: the directory of a trained model.
+      split: what it was trained on.
+      to: gets a directory with the next version number.
+      k: how many items an answer has.
+
+    Returns:
+      The directory of the version.
+    """
+    seen = sp.csr_array(split.train + split.valid + split.test)
+    seen.sort_indices()
+    with np.load(trained / VECTORS_FILE) as arrays:
+        module = RecommendationModule(
+            split.user_keys,
+            split.item_keys,
+            arrays["users"],
+            arrays["items"],
+            seen,
+            np.asarray(split.train.sum(axis=0)).ravel(),
+            k,
+        )
+    versions = [int(path.name) for path in to.glob("*") if path.name.isdecimal()]
+    target = to / str(max(versions, default=0) + 1)
+    with publish(target) as staging:
+        tf.saved_model.save(module, str(staging), signatures=module.signatures())
+    return target

@@ -196,7 +196,7 @@ def measure(
 
 def in_process(folder: Path) -> dict[str, Callable[[Any], Any]]:
     """Export -> what answers a request in this process."""
-    from serving.loaded_version import LoadedVersion
+    from serving.development_server.loaded_version import LoadedVersion
 
     names = sorted({row.export for row in ANSWERERS})
     return {name: LoadedVersion(folder / name / "1", 1).predict for name in names}

@@ -260,7 +260,7 @@ class Fuzz:
 
 def good_requests(export: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """The warm-up requests of the newest version, and one user's row of each."""
-    from serving.version_manager import find_versions
+    from serving.development_server.version_manager import find_versions
     from serving.warmup import read_warmup
 
     versions = find_versions(export)

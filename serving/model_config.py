@@ -8,7 +8,7 @@ import grpc
 from google.protobuf import text_format
 from tensorflow_serving.config import model_server_config_pb2
 
-from serving.request_error import RequestError
+from serving.development_server.request_error import RequestError
 from tf_e2egrec.errors import E2EGRecError
 
 PLATFORM = "tensorflow"

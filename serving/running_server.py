@@ -5,7 +5,7 @@ import threading
 from pathlib import Path
 from types import TracebackType
 
-from serving.development_server import DevelopmentServer
+from serving.development_server.development_server import DevelopmentServer
 from tf_e2egrec.errors import E2EGRecError
 
 _LOG_LINES = 5

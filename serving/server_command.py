@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from serving.batching_parameters import BatchingParameters
-from serving.client import RankingClient
-from serving.development_server import DEFAULT_PORT, DevelopmentServer
+from serving.client.ranking_client import RankingClient
+from serving.development_server.development_server import DEFAULT_PORT, DevelopmentServer
+from serving.development_server.version_manager import find_versions
 from serving.model_config import read_model_config
 from serving.running_server import RunningServer
-from serving.version_manager import find_versions
 from tf_e2egrec.errors import E2EGRecError
 
 BINARY = "tensorflow_model_server"

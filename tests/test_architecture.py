@@ -21,7 +21,6 @@ MOST_LINES_OF_A_FUNCTION = 70
 
 # Files that hold several small classes of one kind, or whose subject has another name than their class.
 OTHER_CLASSES: dict[str, set[str]] = {
-    "serving/client.py": {"RankingClient"},  # users write `from serving.client import RankingClient`
     "tf_e2egrec/dataset/artefact.py": {"Manifest", "StaleArtefactError"},
     "tf_e2egrec/dataset/events.py": {"EventBlock"},
     "tf_e2egrec/errors.py": {"E2EGRecError"},

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from serving.client import RankingClient
+from serving.client.ranking_client import RankingClient
 from serving.server_command import start_server
 from tests.cli.job import refuse, succeed
 from tf_e2egrec.dataset.node_table import NodeTable

@@ -62,6 +62,8 @@ def test_mistakes(job, target, tmp_path, monkeypatch):
     refuse("loadtest", "--target", target, "--version", "stable", says=("stable",))
     refuse("loadtest", "--target", target, "--items", tmp_path / "absent", says=("cannot be read",))
     refuse("loadtest", tmp_path / "nowhere", says=("export a model there first",))
-    monkeypatch.setitem(sys.modules, "serving.load_plot", None)  # as where matplotlib is not installed
+    monkeypatch.setitem(
+        sys.modules, "serving.load_test.load_plot", None
+    )  # as where matplotlib is not installed
     says = (r"run `pip install matplotlib`, or leave --plot out",)
     refuse("loadtest", "--target", target, "--plot", tmp_path / "load.png", says=says)

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from serving.client import RankingClient
+from serving.client.ranking_client import RankingClient
 from serving.server_command import start_server
 from tests.cli.job import e2egrec, refuse, succeed
 from tests.cli.logs import edges_of

@@ -5,8 +5,8 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from serving.async_ranking_client import AsyncRankingClient
-from serving.client import RankingClient
+from serving.client.async_ranking_client import AsyncRankingClient
+from serving.client.ranking_client import RankingClient
 
 
 class Awaited:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from serving.client import RankingClient
+from serving.client.ranking_client import RankingClient
 from serving.running_server import RunningServer
 from serving.server_command import BINARY_VARIABLE, start_server
 from tests.serving.servers import MODEL

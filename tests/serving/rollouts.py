@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from serving.client import RankingClient
-from serving.models_config import ModelsConfig
-from serving.rollout import Rollout
+from serving.client.ranking_client import RankingClient
+from serving.rollout.models_config import ModelsConfig
+from serving.rollout.rollout import Rollout
 from serving.running_server import RunningServer
 from serving.server_command import start_server
 from serving.warmup import WARMUP_FILE, WarmupRequest, write_warmup_requests

@@ -11,7 +11,7 @@ from google.protobuf import text_format
 from tensorflow_serving.apis import model_management_pb2, model_service_pb2_grpc
 from tensorflow_serving.config import model_server_config_pb2
 
-from serving.client import RankingClient
+from serving.client.ranking_client import RankingClient
 
 MODEL = "tiny"
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from serving.batching_parameters import PER_MODEL_FILE, BatchingParameters
-from serving.client import RankingClient
-from serving.development_server import DevelopmentServer
+from serving.client.ranking_client import RankingClient
+from serving.development_server.development_server import DevelopmentServer
 from tests.serving.conftest import BATCHING
 from tests.serving.servers import MODEL
 from tf_e2egrec.errors import E2EGRecError

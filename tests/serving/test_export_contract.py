@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from serving.client import RankingClient
+from serving.client.ranking_client import RankingClient
 from serving.server_command import start_server
 from tests.serving.conftest import Setup, skip_without_binary
 from tests.serving.servers import code

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.client import RankingClient
+from serving.client.ranking_client import RankingClient
+from serving.development_server.request_error import RequestError
 from serving.model_config import check_model_config, config_of_one_model, read_model_config, wanted_versions
-from serving.request_error import RequestError
 from serving.running_server import RunningServer
 from serving.server_command import start_server
 from tests.serving.servers import (

@@ -18,7 +18,7 @@ import pytest
 from check_jsonschema.builtin_schemas import get_builtin_schema
 
 from serving.batching_parameters import BatchingParameters
-from serving.models_config import ModelsConfig
+from serving.rollout.models_config import ModelsConfig
 from serving.server_command import model_server_argv
 from tests.serving.model_server_files import (
     MODEL_SERVER,

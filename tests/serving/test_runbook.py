@@ -18,8 +18,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from serving.development_server import DevelopmentServer
-from serving.models_config import ModelsConfig
+from serving.development_server.development_server import DevelopmentServer
+from serving.rollout.models_config import ModelsConfig
 from serving.warmup import WARMUP_FILE, write_warmup
 from tests.cli.job import e2egrec
 from tests.serving.conftest import TinyModel

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from serving.client import RankingClient
+from serving.client.ranking_client import RankingClient
 from serving.server_command import BINARY_VARIABLE, find_model_server, model_server_argv, start_server
 from tests.serving.conftest import BATCHING
 from tests.serving.servers import MODEL, factor, model_config, write_config
@@ -21,7 +21,7 @@ import sys
 flags = dict(argument.lstrip("-").split("=", 1) for argument in sys.argv[1:])
 assert flags["grpc_max_threads"] == "64" and flags["model_base_path"].startswith("/")
 sys.path.insert(0, {root!r})
-from serving.development_server import serve
+from serving.development_server.development_server import serve
 serve(flags["model_base_path"], flags["model_name"], int(flags["port"]))
 """
 

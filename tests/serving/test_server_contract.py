@@ -17,7 +17,7 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
-from serving.client import RankingClient
+from serving.client.ranking_client import RankingClient
 from serving.running_server import RunningServer
 from tests.serving.servers import MODEL, code, states, wait_for
 from tf_e2egrec.errors import E2EGRecError

@@ -20,7 +20,7 @@ def show_demo_prediction(run: RunDirectory, base: Path) -> None:
     """
     import numpy as np
 
-    from serving.client import RankingClient
+    from serving.client.ranking_client import RankingClient
     from serving.server_command import start_server
     from tf_e2egrec.dataset.node_table import NodeTable
 

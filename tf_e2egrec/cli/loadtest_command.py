@@ -15,9 +15,9 @@ from tf_e2egrec.errors import E2EGRecError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from serving.load_outcome import LoadOutcome
-    from serving.load_plan import LoadPlan
-    from serving.load_requests import Ids
+    from serving.load_test.load_outcome import LoadOutcome
+    from serving.load_test.load_plan import LoadPlan
+    from serving.load_test.load_requests import Ids
 
 TOO_SLOW = 1  # the exit code where a bound was missed
 
@@ -76,8 +76,8 @@ def loadtest(
     Examples: e2egrec loadtest runs/demo/run/export/R5 --rate 200
               e2egrec loadtest --target 127.0.0.1:8500 --name R5 --items items.txt --max-p99 50
     """
-    from serving.load_plan import LoadPlan
-    from serving.load_requests import Shape
+    from serving.load_test.load_plan import LoadPlan
+    from serving.load_test.load_requests import Shape
 
     if base is None and target is None:
         raise E2EGRecError("name EXPORT_DIR to start a server for it, or --target of a running one")
@@ -173,8 +173,8 @@ def _requests(
     replay: bool,
 ) -> list[Any]:
     """What is sent."""
-    from serving.client import RankingClient
-    from serving.load_requests import drawn_requests, recorded_requests
+    from serving.client.ranking_client import RankingClient
+    from serving.load_test.load_requests import drawn_requests, recorded_requests
 
     wanted = int(version) if version is not None and version.isdigit() else version
     if replay:
@@ -189,7 +189,7 @@ def _requests(
 
 def _ids(base: Path | None, signatures: dict[str, Any], items: Path | None, users: Path | None) -> "Ids":
     """Ids of files, or else of the export, or else made-up ones."""
-    from serving.load_requests import Ids, exported_ids, read_ids, stranger_ids, takes_text
+    from serving.load_test.load_requests import Ids, exported_ids, read_ids, stranger_ids, takes_text
 
     text, user_text = takes_text(signatures), takes_text(signatures, "user_id")
     # An export of text ids holds their hashes.
@@ -207,7 +207,7 @@ def _ids(base: Path | None, signatures: dict[str, Any], items: Path | None, user
 def _run(target: str, requests: list[Any], plan: "LoadPlan", quiet: bool) -> "LoadOutcome":
     from rich.progress import Progress
 
-    from serving.load_test import run_load_test
+    from serving.load_test.load_test import run_load_test
 
     shown = console.is_terminal and not quiet
     with Progress(console=console, transient=True, disable=not shown) as progress:
@@ -240,7 +240,7 @@ def _show(
 def _plotter() -> Any:
     """The function that writes the plot, found before the test rather than missed after it."""
     try:
-        from serving.load_plot import write_load_plot
+        from serving.load_test.load_plot import write_load_plot
     except ImportError:
         raise E2EGRecError(
             "the plot needs matplotlib, which is not installed; run `pip install matplotlib`, or leave --plot out"

@@ -147,7 +147,7 @@ def export_run(
     batching: Path | None = None,
 ) -> Path:
     """Run the export stage; returns the version's directory."""
-    from serving.version_files import add_batching_parameters
+    from serving.rollout.version_files import add_batching_parameters
     from serving.warmup import WARMUP_FILE, write_warmup_requests
     from tf_e2egrec.models.variant import variant_named
     from tf_e2egrec.stages.export import ExportOptions, Prepared, export_model

@@ -12,8 +12,8 @@ from tf_e2egrec.cli.console import console, warn, working
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from serving.rollout import Rollout
-    from serving.rollout_status import RolloutChange, RolloutStatus
+    from serving.rollout.rollout import Rollout
+    from serving.rollout.rollout_status import RolloutChange, RolloutStatus
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -150,7 +150,7 @@ def status_table(found: "RolloutStatus") -> "Table":
 
 
 def _open(config: Path, targets: list[str], name: str | None, models: Path | None, wait: float) -> "Rollout":
-    from serving.rollout import Rollout
+    from serving.rollout.rollout import Rollout
 
     return Rollout(config, targets, name, models, wait)
 

@@ -14,9 +14,9 @@ from tf_e2egrec.errors import E2EGRecError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from serving.client import RankingClient
-    from serving.ranked_candidates import RankedCandidates
-    from serving.retrieved_items import RetrievedItems
+    from serving.client.ranked_candidates import RankedCandidates
+    from serving.client.ranking_client import RankingClient
+    from serving.client.retrieved_items import RetrievedItems
 
 DEFAULT_PORT = 8500
 _INTEGER = re.compile(r"-?[0-9]+")
@@ -54,7 +54,7 @@ def serve(
 
     TensorFlow Serving is used when `tensorflow_model_server` is on PATH or TENSORFLOW_MODEL_SERVER names it.
     """
-    from serving.development_server import wait_for_interrupt
+    from serving.development_server.development_server import wait_for_interrupt
     from serving.server_command import start_server
 
     server = start_server(
@@ -102,7 +102,7 @@ def predict(
 
     Example: e2egrec predict --user 42 --candidates 7,8,9 --recent 5,3
     """
-    from serving.client import RankingClient
+    from serving.client.ranking_client import RankingClient
 
     values = _context(context)
     listed, versions = _split(candidates), {}

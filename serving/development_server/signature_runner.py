@@ -1,0 +1,176 @@
+"""One signature of a loaded SavedModel: checks a request against it and runs it."""
+
+import math
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import grpc
+import numpy as np
+import tensorflow as tf
+
+from serving.batching_parameters import BatchingParameters
+from serving.development_server.batch_queue import BatchQueue
+from serving.development_server.request_error import RequestError
+
+PREDICT_METHODS = frozenset(f"tensorflow/serving/{name}" for name in ("predict", "classify", "regress"))
+MAX_ELEMENTS = 2**24
+"""Of a tensor whose values are listed one by one: what its message leaves out is filled in."""
+
+
+def _invalid(message: str) -> RequestError:
+    return RequestError(grpc.StatusCode.INVALID_ARGUMENT, message)
+
+
+def _names(names: Sequence[str] | set[str]) -> str:
+    return "{" + ",".join(sorted(names)) + "}"
+
+
+def _check_shape(alias: str, array: np.ndarray, info: Any) -> None:
+    """Raise INVALID_ARGUMENT unless the array's shape fits the signature's, where -1 fits any length."""
+    if info.tensor_shape.unknown_rank:
+        return
+    expected = [dim.size for dim in info.tensor_shape.dim]
+    fits = len(expected) == array.ndim and all(
+        size in (-1, length) for size, length in zip(expected, array.shape, strict=True)
+    )
+    if not fits:
+        raise _invalid(
+            f"input {alias} has shape {list(array.shape)}, the signature wants {expected} (-1: any length)"
+        )
+
+
+def _check_size(alias: str, proto: Any) -> None:
+    """Raise INVALID_ARGUMENT for a shape that is none, or that a short message fills with copies of one value."""
+    sizes = [dim.size for dim in proto.tensor_shape.dim]
+    if proto.tensor_shape.unknown_rank or min(sizes, default=0) < 0:
+        raise _invalid(f"tensor parsing error: {alias} has no shape")
+    if not proto.tensor_content and math.prod(sizes) > MAX_ELEMENTS:
+        raise _invalid(
+            f"tensor parsing error: {alias} has {math.prod(sizes)} elements, more than {MAX_ELEMENTS}"
+        )
+
+
+class SignatureRunner:
+    """Runs one signature in a session; safe to call from many threads at once."""
+
+    def __init__(
+        self,
+        name: str,
+        signature: Any,
+        session: Any,
+        batching: BatchingParameters | None = None,
+        slots: threading.Semaphore | None = None,
+    ) -> None:
+        """Prepare the call that fetches every output.
+
+        Args:
+          name: the signature's name, for messages.
+          signature: `SignatureDef` message.
+          session: `tf.compat.v1.Session` into whose graph the SavedModel was loaded.
+          batching: how requests are joined into batches; None: not at all.
+          slots: as many as batches may be computed at once, with `batching`.
+        """
+        self._name = name
+        self._signature = signature
+        self._session = session
+        self._inputs = sorted(signature.inputs)
+        self._lock = threading.Lock()
+        self._callables: dict[tuple[str, ...], Callable[..., Sequence[Any]]] = {}
+        self._queue: BatchQueue | None = None
+        if signature.method_name in PREDICT_METHODS:
+            every = tuple(sorted(signature.outputs))
+            self._callable(every)
+            if batching is not None and slots is not None:
+                self._queue = BatchQueue(lambda arrays: self._call(every, arrays), batching, slots)
+
+    def run(self, inputs: Mapping[str, Any], output_filter: Sequence[str] = ()) -> dict[str, np.ndarray]:
+        """Run the signature.
+
+        Args:
+          inputs: `TensorProto` by input name.
+          output_filter: names of the outputs wanted; none given means all.
+
+        Returns:
+          One array per output.
+
+        Raises:
+          RequestError: INVALID_ARGUMENT for missing or extra inputs, a wrong dtype or shape, or an unknown or
+            repeated output; INTERNAL for a signature that is no prediction; otherwise the code the graph
+            failed with. With batching, shapes are left to the graph, and `BatchQueue.run` has errors of its own.
+        """
+        if self._signature.method_name not in PREDICT_METHODS:
+            raise RequestError(
+                grpc.StatusCode.INTERNAL,
+                f"Expected prediction signature method_name to be one of {_names(set(PREDICT_METHODS))}. "
+                f"Was: {self._signature.method_name}",
+            )
+        arrays = self._arrays(inputs)
+        outputs = self._outputs(output_filter)
+        # As TensorFlow Serving does it, requests for some outputs only are not batched.
+        if self._queue is not None and len(outputs) == len(self._signature.outputs):
+            return dict(zip(outputs, self._queue.run(arrays), strict=True))
+        return dict(zip(outputs, self._call(outputs, arrays), strict=True))
+
+    def _call(self, outputs: tuple[str, ...], arrays: list[np.ndarray]) -> list[np.ndarray]:
+        """Run the graph."""
+        try:
+            return [np.asarray(value) for value in self._callable(outputs)(*arrays)]
+        except Exception as error:
+            if type(error) is ValueError:  # a shape that the signature does not take, under batching
+                raise _invalid(str(error)) from error
+            raise RequestError.from_exception(error) from error
+
+    def _arrays(self, inputs: Mapping[str, Any]) -> list[np.ndarray]:
+        """Check the inputs and decode them, in the order of the feeds."""
+        expected, sent = set(self._inputs), set(inputs)
+        missing, extra = expected - sent - set(self._signature.defaults), sent - expected
+        if missing or extra:
+            raise _invalid(
+                f"input size does not match signature {self._name}: {len(sent)}!={len(expected)} "
+                f"len({_names(sent)}) != len({_names(expected)}). "
+                f"Sent extra: {_names(extra)}. Missing but required: {_names(missing)}."
+            )
+        defaults = self._signature.defaults
+        return [
+            self._array(alias, inputs[alias] if alias in sent else defaults[alias]) for alias in self._inputs
+        ]
+
+    def _array(self, alias: str, proto: Any) -> np.ndarray:
+        """Decode one input; raise INVALID_ARGUMENT where dtype, contents or shape are wrong."""
+        info = self._signature.inputs[alias]
+        if proto.dtype != info.dtype:
+            wanted, got = (
+                tf.dtypes.as_dtype(dtype).name if dtype else "none" for dtype in (info.dtype, proto.dtype)
+            )
+            raise _invalid(f"Expects input {alias} to be {wanted} but {got} is provided")
+        _check_size(alias, proto)
+        try:
+            array = np.asarray(tf.make_ndarray(proto))
+        except (TypeError, ValueError, IndexError) as error:
+            raise _invalid(f"tensor parsing error: {alias} ({error})") from error
+        if self._queue is None:
+            _check_shape(alias, array, info)
+        return array
+
+    def _outputs(self, output_filter: Sequence[str]) -> tuple[str, ...]:
+        """Names of the outputs to fetch."""
+        for position, alias in enumerate(output_filter):
+            if alias not in self._signature.outputs:
+                raise _invalid(
+                    f"output tensor alias not found in signature: {alias} "
+                    f"Outputs expected to be in the set {_names(set(self._signature.outputs))}."
+                )
+            if alias in output_filter[:position]:
+                raise _invalid(f"duplicate output tensor alias: {alias}")
+        return tuple(sorted(output_filter or self._signature.outputs))
+
+    def _callable(self, outputs: tuple[str, ...]) -> Callable[..., Sequence[Any]]:
+        """The prepared call for these outputs; preparing it once halves the overhead of `Session.run`."""
+        with self._lock:
+            if outputs not in self._callables:
+                self._callables[outputs] = self._session.make_callable(
+                    [self._signature.outputs[alias].name for alias in outputs],
+                    feed_list=[self._signature.inputs[alias].name for alias in self._inputs],
+                )
+            return self._callables[outputs]

@@ -1,0 +1,1 @@
+"""Open-loop traffic against a server, and what became of it."""

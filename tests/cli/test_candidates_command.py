@@ -44,6 +44,7 @@ def test_it_prints_recall_beside_popularity(made):
     assert f"wrote {base}/1; next: e2egrec serve {base}" in out
     assert sorted(path.name for path in base.iterdir()) == ["1"]
     assert (base / "1/assets.extra/tf_serving_warmup_requests").exists()
+    assert (base / "1/batching_params.pbtxt").exists()
 
 
 def test_predict_ranks_what_it_finds(finder, ranker, keys):

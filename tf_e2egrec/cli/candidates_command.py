@@ -39,6 +39,7 @@ def candidates(
 
     Example: e2egrec candidates runs/demo/run --top 100
     """
+    from serving.rollout.version_files import add_batching_parameters
     from serving.warmup import WARMUP_FILE, write_warmup
     from tf_e2egrec.models.variant import variant_named
     from tf_e2egrec.stages.export_candidates import CandidatesOptions, export_candidates
@@ -48,11 +49,12 @@ def candidates(
     base = to if to is not None else run.exports / f"{model}-candidates"
     announce("candidates", str(run.model(model, seed)), str(base))
 
-    def add_warmup(directory: Path, requests: "list[dict[str, np.ndarray]]") -> None:
+    def add_server_files(directory: Path, requests: "list[dict[str, np.ndarray]]") -> None:
+        add_batching_parameters(directory)
         write_warmup(directory / WARMUP_FILE, base.name, "retrieve", requests)
 
     with working("candidates"):
-        options = CandidatesOptions(top, similarity, version, finish=add_warmup)
+        options = CandidatesOptions(top, similarity, version, finish=add_server_files)
         exported = export_candidates(run, model, seed, base, options)
     recall = exported.recall
     console.print(

@@ -93,7 +93,7 @@ def export_model(
     description = run.description()
     subgraphs = read_subgraphs_manifest(run, description)
     directory = run.model(model, seed)
-    trained = _read_trained(run, model, seed, subgraphs)
+    trained = read_trained(run, model, seed, subgraphs)
     version = options.version if options.version is not None else _next_version(to)
     target = to / str(version)
     if target.exists():
@@ -122,7 +122,7 @@ def current_export(run: RunDirectory, model: str, seed: int) -> Path | None:
     Raises:
       E2EGRecError: as `export_model`.
     """
-    trained = _read_trained(run, model, seed, read_subgraphs_manifest(run, run.description()))
+    trained = read_trained(run, model, seed, read_subgraphs_manifest(run, run.description()))
     newest = run.exports / model / str(_next_version(run.exports / model) - 1)
     try:
         manifest = read_manifest(newest / "assets.extra", "export", "e2egrec export")
@@ -133,8 +133,12 @@ def current_export(run: RunDirectory, model: str, seed: int) -> Path | None:
     return newest
 
 
-def _read_trained(run: RunDirectory, model: str, seed: int, subgraphs: Manifest) -> Manifest:
-    """The manifest of a trained model, which must be of these subgraphs and this graph."""
+def read_trained(run: RunDirectory, model: str, seed: int, subgraphs: Manifest) -> Manifest:
+    """The manifest of a trained model.
+
+    Raises:
+      E2EGRecError: it is not there, or was made from other subgraphs or another graph than the run's.
+    """
     directory = run.model(model, seed)
     trained = read_manifest(directory, "train", f"e2egrec train --models {model} --seeds {seed + 1}")
     if trained.upstream != subgraphs.fingerprint:

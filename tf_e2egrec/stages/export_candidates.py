@@ -1,8 +1,6 @@
 """The candidates stage: a trained model's item vectors out as a SavedModel that finds items for a user."""
 
 import dataclasses
-import shutil
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -10,7 +8,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tf_e2egrec.dataset.artefact import Manifest, read_manifest, write_manifest
+from tf_e2egrec.dataset.artefact import Manifest, write_manifest
 from tf_e2egrec.dataset.description import DatasetDescription
 from tf_e2egrec.dataset.ids import KEY_SPACE
 from tf_e2egrec.dataset.node_table import NodeTable
@@ -21,10 +19,11 @@ from tf_e2egrec.export.serving_graph import ServingGraph
 from tf_e2egrec.export.vector_ranker import VectorRanker
 from tf_e2egrec.graph.neighbour_table import NeighbourTable
 from tf_e2egrec.models import E2EGRec
-from tf_e2egrec.stages.export import newest_snapshot
+from tf_e2egrec.stages.export import newest_snapshot, read_trained
 from tf_e2egrec.stages.export_canary import Call, require_sound
 from tf_e2egrec.stages.export_gates import versions_in
 from tf_e2egrec.stages.export_manifest import export_fingerprint, export_manifest
+from tf_e2egrec.stages.export_staging import export_staging
 from tf_e2egrec.stages.retrieval_recall import (
     Recall,
     recall,
@@ -92,7 +91,7 @@ def export_candidates(
     options = options or CandidatesOptions()
     description = run.description()
     subgraphs = read_subgraphs_manifest(run, description)
-    trained = _read_trained(run, model, seed, subgraphs)
+    trained = read_trained(run, model, seed, subgraphs)
     version = options.version if options.version is not None else max(versions_in(to), default=0) + 1
     target = to / str(version)
     if target.exists():
@@ -106,10 +105,8 @@ def export_candidates(
         validation_positives(run, description),
     )
     module = retrieval_module(run, description, network, newest_snapshot(run, description), strings, options)
-    to.mkdir(parents=True, exist_ok=True)
-    staging = to / f".staging-{uuid.uuid4().hex[:8]}"  # not an integer: the server does not look at it
-    made = staging / str(version)
-    try:
+    with export_staging(to) as staging:
+        made = staging / str(version)
         tf.saved_model.save(module, str(made), signatures=module.signatures())
         (made / "assets.extra").mkdir(exist_ok=True)
         if options.finish is not None:
@@ -119,8 +116,6 @@ def export_candidates(
         manifest = export_manifest(trained, description, run.model(model, seed), kind, tried)
         write_manifest(made / "assets.extra", _of_candidates(manifest, trained, kind, options, measured))
         made.replace(target)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
     return ExportedCandidates(target, measured)
 
 
@@ -189,21 +184,6 @@ def _require_vectors(network: E2EGRec, model: str) -> None:
             f"the item vectors of {model} depend on the batch (`normalization: sym_local`) and cannot be searched; train it "
             "with `row`"
         )
-
-
-def _read_trained(run: RunDirectory, model: str, seed: int, subgraphs: Manifest) -> Manifest:
-    """The manifest of a trained model, which must be of these subgraphs and this graph."""
-    directory = run.model(model, seed)
-    trained = read_manifest(directory, "train", f"e2egrec train --models {model} --seeds {seed + 1}")
-    if trained.upstream != subgraphs.fingerprint:
-        raise E2EGRecError(
-            f"{directory} was trained on other subgraphs than those in {run.subgraphs}; run `e2egrec train` again"
-        )
-    if read_manifest(run.graph, "swing", "e2egrec swing").fingerprint != subgraphs.upstream:
-        raise E2EGRecError(
-            f"{run.subgraphs} was made from another graph than {run.graph} is now; run `e2egrec subgraphs` again"
-        )
-    return trained
 
 
 def _of_candidates(

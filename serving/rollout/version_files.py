@@ -9,7 +9,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 from serving.batching_parameters import PER_MODEL_FILE, BatchingParameters
 from tf_e2egrec.errors import E2EGRecError
 
-DEFAULT_BATCHING = Path(__file__).parent / "model_server" / "batching_parameters.txt"
+DEFAULT_BATCHING = Path(__file__).parents[1] / "model_server" / "batching_parameters.txt"
 
 
 def add_batching_parameters(directory: Path, file: Path | None = None) -> None:

@@ -3,10 +3,11 @@
     python -m benchmarks.serving [--quick] [--json]
 
 Untrained models (vectors of 64, two item features, two context features) over 50,000 items with 100 neighbours each, requests with 20
-recent items, and candidates by a power law. `cascade` is R2: its graph was frozen before, and Z is looked up. `hybrid` is R5 with Z looked
-up, `hybrid, 5 % fresh` the same with features and 100 neighbours of one candidate in twenty in the request, `table` R5 with the neighbours
-of k = 100 or 20 inside. Each is called in this process (a TensorFlow session, requests and answers as messages) and through a server
-(TensorFlow Serving where it is installed, else the development server), by 1 and by 8 clients at a time.
+recent items, and candidates by a power law. `cascade` is R2: its graph was frozen before, and Z is looked up. `hybrid` is R5 with Z
+looked up, `hybrid, 5 % fresh` the same with features and 100 neighbours of one candidate in twenty in the request, `table` R5 with the
+neighbours of k = 100 or 20 inside; two rows more say what 2 hops and the whole graph in each request would cost. Each is called in this
+process (a TensorFlow session, requests and answers as messages) and through a server (TensorFlow Serving where it is installed, else the
+development server), by 1 and by 8 clients at a time.
 
 The exports take turns of eight requests, so that what else the machine does hits all of them alike. The ratios are of the p50 of one
 client in this process, 500 candidates.
@@ -80,6 +81,9 @@ ANSWERERS = (
     Row("table, k = 100", "table-100"),
     Row("table, k = 20", "table-20"),
 )
+# Known to be slow: one client in this process, 500 candidates, few turns.
+DEEP = (Row("2 hops, k = 20", "two-hops-20"), Row("whole graph, k = 20", "whole-graph-20"))
+DEEP_CANDIDATES, DEEP_TURNS = 500, 2
 Call = Callable[[], Any]
 
 
@@ -87,6 +91,7 @@ def make_exports(folder: Path, items: int) -> None:
     """FOLDER/<export>/1, each a SavedModel."""
     import numpy as np
 
+    from benchmarks.deep_rankers import TwoHopRanker, WholeGraphRanker
     from tf_e2egrec.dataset.node_table import NodeTable
     from tf_e2egrec.graph.neighbour_table import NeighbourTable
 
@@ -110,9 +115,20 @@ def make_exports(folder: Path, items: int) -> None:
     _save(folder / "hybrid" / "1", "R5", "hybrid", 100, nodes, users, table)
     _save(folder / "table-100" / "1", "R5", "table", 100, nodes, users, table)
     _save(folder / "table-20" / "1", "R5", "table", 20, nodes, users, table)
+    _save(folder / "two-hops-20" / "1", "R5", "table", 20, nodes, users, table, TwoHopRanker)
+    _save(folder / "whole-graph-20" / "1", "R5", "table", 20, nodes, users, table, WholeGraphRanker)
 
 
-def _save(path: Path, variant: str, kind: Any, fanout: int, nodes: Any, users: Any, neighbours: Any) -> None:
+def _save(
+    path: Path,
+    variant: str,
+    kind: Any,
+    fanout: int,
+    nodes: Any,
+    users: Any,
+    neighbours: Any,
+    ranker: Any = None,
+) -> None:
     import tensorflow as tf
 
     from tf_e2egrec.dataset.description import parse_description
@@ -129,6 +145,8 @@ def _save(path: Path, variant: str, kind: Any, fanout: int, nodes: Any, users: A
         encoder.id_lookup.set_keys((nodes if group == "item" else users).key)
     graph = ServingGraph(description, nodes, users, neighbours)
     module = RankingModule(model, graph, description, frozenset(), kind)
+    if ranker is not None:
+        module.ranker = ranker(model, graph)
     tf.saved_model.save(module, str(path), signatures=module.signatures())
 
 
@@ -198,7 +216,7 @@ def in_process(folder: Path) -> dict[str, Callable[[Any], Any]]:
     """Export -> what answers a request in this process."""
     from serving.development_server.loaded_version import LoadedVersion
 
-    names = sorted({row.export for row in ANSWERERS})
+    names = sorted({row.export for row in (*ANSWERERS, *DEEP)})
     return {name: LoadedVersion(folder / name / "1", 1).predict for name in names}
 
 
@@ -224,12 +242,14 @@ def rows_of(
     items: int,
     lengths: tuple[int, ...],
     turns: int,
+    answerers: tuple[Row, ...] = ANSWERERS,
+    numbers: tuple[int, ...] = CLIENTS,
 ) -> Iterator[dict[str, Any]]:
     """One figure per answerer, length and number of clients."""
     for length in lengths:
-        requests = {row.name: make_requests(row.export, row.signature, length, items) for row in ANSWERERS}
-        actions = {row.name: answers[row.export] for row in ANSWERERS}
-        for clients in CLIENTS:
+        requests = {row.name: make_requests(row.export, row.signature, length, items) for row in answerers}
+        actions = {row.name: answers[row.export] for row in answerers}
+        for clients in numbers:
             many = turns if clients == 1 else -(-turns // 2)
             for name, taken in measure(actions, requests, clients, many).items():
                 yield {
@@ -262,7 +282,9 @@ def main(argv: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as directory, ExitStack() as stack:
         folder = Path(directory)
         make_exports(folder, items)
-        figures += rows_of(in_process(folder), "this process", items, lengths, turns)
+        here = in_process(folder)
+        figures += rows_of(here, "this process", items, lengths, turns)
+        figures += rows_of(here, "this process", items, (DEEP_CANDIDATES,), DEEP_TURNS, DEEP, (1,))
         kind, servers = through_servers(folder, stack)
         figures += rows_of(servers, kind, items, lengths, turns)
     return report(

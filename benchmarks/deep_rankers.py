@@ -1,0 +1,29 @@
+"""What nobody exports, to know what it would cost: two hops in the request, and the propagation over the whole graph."""
+
+import tensorflow as tf
+
+from tf_e2egrec.export.table_ranker import TableRanker
+
+
+class TwoHopRanker(TableRanker):
+    """The mean over the neighbours is of their own one-hop Z: fanout ** 2 vectors a candidate."""
+
+    def _mean(self, rows: tf.Tensor, fanout: int) -> tuple[tf.Tensor, tf.Tensor]:
+        anchors = tf.gather(self.anchor_row, rows)
+        neighbours = tf.gather(self.neighbour_rows, anchors)[:, :fanout]
+        weights = tf.gather(self.neighbour_weights, anchors)[:, :fanout]
+        flat = tf.reshape(neighbours, [-1])
+        z = self.propagated(tf.gather(self.x, flat), *super()._mean(flat, fanout))
+        shares = tf.math.divide_no_nan(weights, tf.reduce_sum(weights, axis=1, keepdims=True))
+        of_row = tf.reshape(z, [-1, tf.shape(neighbours)[1], self.x.shape[1]])
+        mean = tf.matmul(shares[:, tf.newaxis, :], of_row)[:, 0, :]
+        return mean, tf.reduce_any(weights > 0, axis=1)
+
+
+class WholeGraphRanker(TableRanker):
+    """Z of every item is computed anew for each request, as LightGCN on the whole graph would."""
+
+    def z_of(self, rows: tf.Tensor) -> tf.Tensor:
+        """See `VectorRanker`."""
+        everything = super().z_of(tf.range(tf.shape(self.x)[0], dtype=rows.dtype))
+        return tf.gather(everything, rows)

@@ -9,15 +9,14 @@ class TwoHopRanker(TableRanker):
     """The mean over the neighbours is of their own one-hop Z: fanout ** 2 vectors a candidate."""
 
     def _mean(self, rows: tf.Tensor, fanout: int) -> tuple[tf.Tensor, tf.Tensor]:
-        anchors = tf.gather(self.anchor_row, rows)
-        neighbours = tf.gather(self.neighbour_rows, anchors)[:, :fanout]
-        weights = tf.gather(self.neighbour_weights, anchors)[:, :fanout]
+        neighbours = tf.gather(self.neighbour_rows, rows)[:, :fanout]
+        shares = tf.gather(self.neighbour_shares, rows)[:, :fanout]
         flat = tf.reshape(neighbours, [-1])
         z = self.propagated(tf.gather(self.x, flat), *super()._mean(flat, fanout))
-        shares = tf.math.divide_no_nan(weights, tf.reduce_sum(weights, axis=1, keepdims=True))
+        shares = tf.math.divide_no_nan(shares, tf.reduce_sum(shares, axis=1, keepdims=True))
         of_row = tf.reshape(z, [-1, tf.shape(neighbours)[1], self.x.shape[1]])
         mean = tf.matmul(shares[:, tf.newaxis, :], of_row)[:, 0, :]
-        return mean, tf.reduce_any(weights > 0, axis=1)
+        return mean, tf.reduce_any(shares > 0, axis=1)
 
 
 class WholeGraphRanker(TableRanker):

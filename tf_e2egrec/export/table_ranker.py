@@ -24,33 +24,26 @@ class TableRanker(VectorRanker):
         super().__init__(model, graph, item_vectors(model, graph, with_z=False), name="table_ranker")
         self._fanout, self._recent_fanout = graph.fanout, graph.recent_fanout
         self._chunk = max(1, _CHUNK_NEIGHBOURS // max(1, self._fanout))
-        # Row r of the two tables belongs to anchor r - 1; row 0 is of items without neighbours.
+        # Row r of the two tables belongs to row r of X; neighbours of no anchor are padding of share 0.
         anchors = tf.size(graph.anchor_keys)
-        of_anchor = tf.tensor_scatter_nd_update(
+        of_item = tf.tensor_scatter_nd_update(
             tf.zeros([tf.size(graph.item_table.keys) + 1], tf.int32),
             self.rows_of(graph.anchor_keys.value())[:, tf.newaxis],
             1 + tf.range(anchors),
         )
-        of_anchor = tf.concat([[0], of_anchor[1:]], axis=0)  # an anchor that the node table lacks is unknown
-        self.anchor_row = tf.Variable(of_anchor, trainable=False, name="anchor_row")
+        of_item = tf.concat([[0], of_item[1:]], axis=0)  # an anchor that the node table lacks is unknown
         rows = tf.cast(self.rows_of(graph.neighbour_keys.value()), tf.int32)
-        self.neighbour_rows = tf.Variable(rows, trainable=False, name="neighbour_rows")
-        self.neighbour_weights = tf.Variable(
-            graph.neighbour_weights.value(), trainable=False, name="neighbour_weights"
-        )
+        self.neighbour_rows = tf.Variable(tf.gather(rows, of_item), trainable=False, name="neighbour_rows")
+        weights = tf.gather(graph.neighbour_weights.value(), of_item)
+        total = tf.reduce_sum(weights[:, : self._fanout], axis=1, keepdims=True)
+        shares = tf.math.divide_no_nan(weights, total)  # among the neighbours of a candidate
+        self.neighbour_shares = tf.Variable(shares, trainable=False, name="neighbour_shares")
 
     def z_of(self, rows: tf.Tensor) -> tf.Tensor:
-        """See `VectorRanker`; in chunks, because a batch of requests has many candidates."""
-        size = self._chunk
-        chunks = tf.maximum(1, (tf.size(rows) + size - 1) // size)
-        parts = tf.TensorArray(tf.float32, chunks, infer_shape=False, element_shape=[None, self.x.shape[1]])
-
-        def one(chunk: tf.Tensor, parts: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
-            z = self._z(rows[chunk * size : (chunk + 1) * size], self._fanout)
-            return chunk + 1, parts.write(chunk, z)
-
-        _, parts = tf.while_loop(lambda chunk, _: chunk < chunks, one, (0, parts), parallel_iterations=1)
-        return parts.concat()
+        """See `VectorRanker`; in chunks, where a batch of requests has many candidates."""
+        return tf.cond(
+            tf.size(rows) <= self._chunk, lambda: self._z(rows, self._fanout), lambda: self._z_in_chunks(rows)
+        )
 
     def recent_z_of(self, rows: tf.Tensor) -> tf.Tensor:
         """See `VectorRanker`."""
@@ -63,6 +56,18 @@ class TableRanker(VectorRanker):
         chosen = fresh.neighbours_given
         return tf.where(chosen[:, tf.newaxis], given, own), tf.where(chosen, has_given, has_own)
 
+    def _z_in_chunks(self, rows: tf.Tensor) -> tf.Tensor:
+        size = self._chunk
+        chunks = (tf.size(rows) + size - 1) // size
+        parts = tf.TensorArray(tf.float32, chunks, infer_shape=False, element_shape=[None, self.x.shape[1]])
+
+        def one(chunk: tf.Tensor, parts: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
+            z = self._z(rows[chunk * size : (chunk + 1) * size], self._fanout)
+            return chunk + 1, parts.write(chunk, z)
+
+        _, parts = tf.while_loop(lambda chunk, _: chunk < chunks, one, (0, parts), parallel_iterations=1)
+        return parts.concat()
+
     def _z(self, rows: tf.Tensor, fanout: int) -> tf.Tensor:
         x = tf.gather(self.x, rows)
         if not self.model.variant.propagates(training=False):
@@ -70,6 +75,10 @@ class TableRanker(VectorRanker):
         return self.propagated(x, *self._mean(rows, fanout))
 
     def _mean(self, rows: tf.Tensor, fanout: int) -> tuple[tf.Tensor, tf.Tensor]:
-        anchors = tf.gather(self.anchor_row, rows)
-        neighbours = tf.gather(self.neighbour_rows, anchors)[:, :fanout]
-        return self.mean_x(neighbours, tf.gather(self.neighbour_weights, anchors)[:, :fanout])
+        neighbours, shares = tf.gather(self.neighbour_rows, rows), tf.gather(self.neighbour_shares, rows)
+        if neighbours.shape[1] != fanout:
+            neighbours, shares = neighbours[:, :fanout], shares[:, :fanout]
+        if fanout != self._fanout:
+            return self.mean_x(neighbours, shares)
+        mean = tf.matmul(shares[:, tf.newaxis, :], tf.gather(self.x, neighbours))
+        return mean[:, 0, :], shares[:, 0] > 0  # the heaviest comes first

@@ -1,8 +1,6 @@
 """`ModelsConfig`: the file that tells servers which versions to load and how labels call them."""
 
 import dataclasses
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +8,7 @@ from typing import Any
 from google.protobuf import text_format
 
 from serving.model_config import read_model_config
+from tf_e2egrec.dataset.whole_file import write_whole
 from tf_e2egrec.errors import E2EGRecError
 
 _SPECIFIC = "`model_version_policy { specific { versions: 1 } }`"
@@ -125,32 +124,3 @@ class ModelsConfig:
         """
         self._proto = self.with_model(entry)
         write_whole(self.path, self._head + text_format.MessageToString(self._proto))
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file aside and rename it into place, so that neither a reader nor a loss of power meets half of it.
-
-    Args:
-      path: the file; keeps the permissions it has.
-      text: its new content.
-
-    Raises:
-      OSError: it cannot be written; nothing has changed then.
-    """
-    mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    staging = Path(name)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        staging.chmod(mode)
-        staging.replace(path)
-    finally:
-        staging.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)  # the rename itself
-    finally:
-        os.close(folder)

@@ -34,9 +34,9 @@ from tf_e2egrec.dataset.artefact import (
 )
 from tf_e2egrec.dataset.description import DatasetDescription
 from tf_e2egrec.dataset.node_table import NodeTable
+from tf_e2egrec.dataset.whole_file import write_whole
 from tf_e2egrec.errors import E2EGRecError
 from tf_e2egrec.evaluation.metrics import auc
-from tf_e2egrec.evaluation.report import write_whole
 from tf_e2egrec.models import E2EGRec
 from tf_e2egrec.stages.compared_model import ComparedModel, file_name
 from tf_e2egrec.stages.predict import predict_splits, predict_test

@@ -1,6 +1,5 @@
 """What a comparison consists of: models, the graph that each needs, and a description per graph."""
 
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from tf_e2egrec.dataset.artefact import fingerprint_of
 from tf_e2egrec.dataset.description import DatasetDescription
 from tf_e2egrec.dataset.description.evaluation_spec import EvaluationSpec
 from tf_e2egrec.dataset.description.graph_spec import EdgeKind
+from tf_e2egrec.dataset.whole_file import write_whole
 from tf_e2egrec.errors import E2EGRecError
 from tf_e2egrec.models.variant import variant_named
 from tf_e2egrec.stages.compared_model import ComparedModel, set_key, split_models, yaml_text
@@ -94,9 +94,7 @@ def write_description(
     if target.exists() and target.read_text(encoding="utf-8") == text:
         return
     target.parent.mkdir(parents=True, exist_ok=True)
-    beside = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(target)
+    write_whole(target, text)
 
 
 def meaning_of(label: str, model: ComparedModel) -> str:

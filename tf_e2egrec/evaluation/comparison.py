@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tf_e2egrec.dataset.whole_file import write_whole
 from tf_e2egrec.errors import E2EGRecError
 from tf_e2egrec.evaluation.calibration import calibration_report
 from tf_e2egrec.evaluation.comparison_tables import comparison_markdown
@@ -18,7 +19,7 @@ from tf_e2egrec.evaluation.paired_differences import (
     paired_differences,
     seed_difference,
 )
-from tf_e2egrec.evaluation.report import as_json, build_report, evaluate_predictions, write_whole
+from tf_e2egrec.evaluation.report import as_json, build_report, evaluate_predictions
 from tf_e2egrec.evaluation.row_facts import NO_FACTS, RowFacts
 from tf_e2egrec.evaluation.slices import slice_report, slice_steps
 from tf_e2egrec.evaluation.stay_baselines import stay_report

@@ -7,13 +7,13 @@ that it survives JSON.
 
 import json
 import math
-import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tf_e2egrec.dataset.whole_file import write_whole
 from tf_e2egrec.errors import E2EGRecError
 from tf_e2egrec.evaluation.metrics import auc, gauc, logloss, mae, ndcg_at_k, xauc
 from tf_e2egrec.evaluation.report_tables import render_markdown, render_report
@@ -263,16 +263,6 @@ def write_report(report: Mapping[str, Any], directory: str | Path) -> Path:
             f"the report cannot be written to {directory}: {error.strerror or error}"
         ) from error
     return directory / "report.json"
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write beside the target, then rename over it."""
-    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    try:
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def as_json(value: Any) -> Any:

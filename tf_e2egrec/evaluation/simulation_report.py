@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tf_e2egrec.dataset.whole_file import write_whole
 from tf_e2egrec.errors import E2EGRecError
 from tf_e2egrec.evaluation.paired_differences import seed_difference, user_weights
 from tf_e2egrec.evaluation.policy_outcomes import (
@@ -16,7 +17,7 @@ from tf_e2egrec.evaluation.policy_outcomes import (
     policy_metrics,
     policy_outcomes,
 )
-from tf_e2egrec.evaluation.report import as_json, write_whole
+from tf_e2egrec.evaluation.report import as_json
 from tf_e2egrec.evaluation.simulation_tables import simulation_markdown
 
 SIMULATION_JSON, SIMULATION_MARKDOWN = "simulation.json", "simulation.md"

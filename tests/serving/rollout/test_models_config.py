@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tensorflow_serving.config import model_server_config_pb2
 
-from serving.rollout.models_config import ModelEntry, ModelsConfig, write_whole
+from serving.rollout.models_config import ModelEntry, ModelsConfig
+from tf_e2egrec.dataset.whole_file import write_whole
 from tf_e2egrec.errors import E2EGRecError
 
 HEAD = "# Which versions.\n#\n\n# And labels.\n"

@@ -5,8 +5,13 @@ from typing import Any
 
 from rich.console import Group
 
+from tf_e2egrec.evaluation.comparison_sheets import (
+    checks_sheet,
+    costs_sheet,
+    differences_by_day_sheet,
+    differences_sheet,
+)
 from tf_e2egrec.evaluation.report_tables import (
-    METRIC_TITLES,
     days_sheet,
     gains_sheet,
     in_markdown,
@@ -14,9 +19,8 @@ from tf_e2egrec.evaluation.report_tables import (
     on_terminal,
     relative_gains_sheet,
     report_notes,
-    where,
 )
-from tf_e2egrec.evaluation.sheet import MISSING, Sheet, difference_text, number
+from tf_e2egrec.evaluation.sheet import Sheet
 from tf_e2egrec.evaluation.slices_sheet import slices_notes, slices_sheets
 from tf_e2egrec.evaluation.stay_sheet import stay_notes, stay_sheet
 from tf_e2egrec.evaluation.tuning_sheet import tuning_sheets
@@ -60,12 +64,12 @@ def _sheets(report: Mapping[str, Any], *, whole: bool) -> list[Sheet]:
         sheets.append(gains_sheet(report))
     differences = report["differences"]
     if differences["overall"]:
-        sheets.append(_differences_sheet(report))
+        sheets.append(differences_sheet(report))
     days = list(differences["days"])
     if len(days) > 1:
         sheets.append(days_sheet(report))
         if differences["overall"]:
-            sheets.append(_differences_by_day(report))
+            sheets.append(differences_by_day_sheet(report))
         sheets += _relative_gains(report, whole=whole)
         sheets += [metrics_sheet(report, day) for day in days if whole]
     stay = stay_sheet(report)
@@ -74,8 +78,8 @@ def _sheets(report: Mapping[str, Any], *, whole: bool) -> list[Sheet]:
     return [
         *sheets,
         *tuning_sheets(report),
-        _costs_sheet(report),
-        *([_checks_sheet(report)] if whole else []),
+        costs_sheet(report),
+        *([checks_sheet(report)] if whole else []),
     ]
 
 
@@ -86,63 +90,6 @@ def _relative_gains(report: Mapping[str, Any], *, whole: bool) -> list[Sheet]:
         if whole or gain == "auc_relative"
     ]
     return [sheet for sheet in found if sheet is not None]
-
-
-def _differences_sheet(report: Mapping[str, Any]) -> Sheet:
-    reference, others = report["reference"], report["differences"]["overall"]
-    shown = [
-        metric
-        for metric in next(iter(others.values()))
-        if any(number(one[metric]["difference"]) is not None for one in others.values())
-    ]
-    rows = [
-        [f"{reference} - {other}", *(difference_text(one[metric]) for metric in shown)]
-        for other, one in others.items()
-    ]
-    columns = ["models", *(f"Δ{METRIC_TITLES[metric]}" for metric in shown)]
-    return Sheet(f"{where(report)}: paired differences, 95 % intervals over users", columns, rows)
-
-
-def _differences_by_day(report: Mapping[str, Any]) -> Sheet:
-    reference, days = report["reference"], report["differences"]["days"]
-    others = list(report["differences"]["overall"])
-    rows = [[day, *(difference_text(one[other]["auc"]) for other in others)] for day, one in days.items()]
-    title = f"{where(report)}: paired differences of AUC per day, 95 % intervals over users"
-    return Sheet(title, ["day", *(f"{reference} - {other}" for other in others)], rows)
-
-
-def _costs_sheet(report: Mapping[str, Any]) -> Sheet:
-    rows = [
-        [
-            name,
-            f"{cost['parameters']:,}",
-            f"{cost['frozen']:,}",
-            _figure(cost["seconds_per_step"], ".3f"),
-            _figure(cost["training_seconds"], ".0f"),
-            _figure(cost.get("refresh_seconds"), ".0f"),
-            _figure(cost["peak_memory_mib"], ",.0f"),
-            _figure(cost["peak_gpu_memory_mib"], ",.0f"),
-        ]
-        for name, cost in report["costs"].items()
-    ]
-    columns = ["model", "parameters", "frozen", "s/step", "training [s]", "GNN refresh [s]"]
-    columns += ["memory [MiB]", "GPU memory [MiB]"]
-    if all(row[-1] == MISSING for row in rows):
-        columns, rows = columns[:-1], [row[:-1] for row in rows]
-    return Sheet(f"{where(report)}: costs, means over seeds", columns, rows)
-
-
-def _checks_sheet(report: Mapping[str, Any]) -> Sheet:
-    rows = [
-        [one["check"], one["graph"], f"{one['looked_at']:,}", "no leak found"]
-        for one in report["leak_checks"]
-    ]
-    return Sheet(f"{where(report)}: leak checks", ["what was checked", "graph", "looked at", "finding"], rows)
-
-
-def _figure(value: float | None, form: str) -> str:
-    known = number(value)
-    return MISSING if known is None else format(known, form)
 
 
 def _notes(report: Mapping[str, Any]) -> list[str]:

@@ -3,17 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tf_e2egrec.evaluation.comparison_sheets import differences_by_day_sheet, differences_sheet
 from tf_e2egrec.evaluation.html_report.interval_plot import Interval, IntervalGroup, interval_plot
 from tf_e2egrec.evaluation.html_report.markup import Markup, joined, tag
 from tf_e2egrec.evaluation.html_report.section import Section, not_recorded, shown_against
-from tf_e2egrec.evaluation.html_report.tables import (
-    differences_by_day_sheet,
-    differences_sheet,
-    figure,
-    folded,
-    note,
-    table,
-)
+from tf_e2egrec.evaluation.html_report.tables import figure, folded, note, table
 from tf_e2egrec.evaluation.report_tables import (
     METRIC_TITLES,
     days_sheet,

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tf_e2egrec.evaluation.html_report.markup import Markup, tag
-from tf_e2egrec.evaluation.report_tables import METRIC_TITLES, where
-from tf_e2egrec.evaluation.sheet import MISSING, Sheet, difference_text, number
+from tf_e2egrec.evaluation.report_tables import where
+from tf_e2egrec.evaluation.sheet import Sheet
 
 _LONG = 24  # letters of a heading that stays on one line
 
@@ -52,69 +52,6 @@ def figure(title: str, chart: Markup, where_from: str = "") -> Markup:
 def note(*content: object) -> Markup:
     """A sentence in small print."""
     return tag("p", *content, class_="note")
-
-
-def differences_sheet(report: Mapping[str, Any]) -> Sheet:
-    """Every other model against the reference, by metric."""
-    reference, others = report["reference"], report["differences"]["overall"]
-    shown = [
-        metric
-        for metric in METRIC_TITLES
-        if any(number(one.get(metric, {}).get("difference")) is not None for one in others.values())
-    ]
-    rows = [
-        [f"{reference} - {other}", *(difference_text(one[metric]) for metric in shown)]
-        for other, one in others.items()
-    ]
-    columns = ["models", *(f"Δ{METRIC_TITLES[metric]}" for metric in shown)]
-    return Sheet("paired differences, 95 % intervals over users", columns, rows)
-
-
-def differences_by_day_sheet(report: Mapping[str, Any], metric: str) -> Sheet:
-    """Differences of one metric, models by days."""
-    reference, days = report["reference"], report["differences"]["days"]
-    others = list(report["differences"]["overall"])
-    rows = [[day, *(difference_text(one[other][metric]) for other in others)] for day, one in days.items()]
-    columns = ["day", *(f"{reference} - {other}" for other in others)]
-    return Sheet(f"paired differences of {METRIC_TITLES[metric]} per day", columns, rows)
-
-
-def costs_sheet(report: Mapping[str, Any]) -> Sheet:
-    """What each model costs; a column without a figure is left out."""
-    forms = {
-        "parameters": ("parameters", ","),
-        "frozen": ("frozen", ","),
-        "s/step": ("seconds_per_step", ".3f"),
-        "training [s]": ("training_seconds", ",.0f"),
-        "GNN refresh [s]": ("refresh_seconds", ",.0f"),
-        "memory [MiB]": ("peak_memory_mib", ",.0f"),
-        "GPU memory [MiB]": ("peak_gpu_memory_mib", ",.0f"),
-    }
-    costs = report["costs"]
-    shown = {
-        title: (name, form)
-        for title, (name, form) in forms.items()
-        if any(number(one.get(name)) is not None for one in costs.values())
-    }
-    rows = [
-        [model, *(_figure(one.get(name), form) for name, form in shown.values())]
-        for model, one in costs.items()
-    ]
-    return Sheet("costs, means over seeds", ["model", *shown], rows)
-
-
-def checks_sheet(report: Mapping[str, Any]) -> Sheet:
-    """What was looked at for leaks."""
-    rows = [
-        [one["check"], one["graph"], f"{one['looked_at']:,}", "no leak found"]
-        for one in report["leak_checks"]
-    ]
-    return Sheet("leak checks", ["what was checked", "graph", "looked at", "finding"], rows)
-
-
-def _figure(value: float | None, form: str) -> str:
-    known = number(value)
-    return MISSING if known is None else format(known, form)
 
 
 def _head_class(text: str, texts: Sequence[str] = ()) -> str | None:

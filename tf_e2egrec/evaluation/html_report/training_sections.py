@@ -3,17 +3,11 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from tf_e2egrec.evaluation.comparison_sheets import checks_sheet, costs_sheet
 from tf_e2egrec.evaluation.html_report.line_chart import Line, line_chart
 from tf_e2egrec.evaluation.html_report.markup import Markup, joined, tag
 from tf_e2egrec.evaluation.html_report.section import Section, in_front, not_recorded
-from tf_e2egrec.evaluation.html_report.tables import (
-    checks_sheet,
-    costs_sheet,
-    figure,
-    folded,
-    note,
-    table,
-)
+from tf_e2egrec.evaluation.html_report.tables import figure, folded, note, table
 from tf_e2egrec.evaluation.report_tables import where
 from tf_e2egrec.evaluation.sheet import Sheet, mean_and_spread, number
 from tf_e2egrec.evaluation.tuning_sheet import tuning_sheets

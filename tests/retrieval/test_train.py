@@ -11,10 +11,10 @@ from tests.toy_data import toy_description
 from tf_e2egrec.dataset.artefact import read_manifest
 from tf_e2egrec.dataset.description.recommend_spec import RecommendSpec
 from tf_e2egrec.retrieval import train as train_module
-from tf_e2egrec.retrieval.fit_progress import FitProgress
 from tf_e2egrec.retrieval.full_ranking import evaluate_ranking
 from tf_e2egrec.retrieval.train import finished_model, split_fingerprint, train_recommender
 from tf_e2egrec.retrieval.user_item_graph import UserItemGraph
+from tf_e2egrec.training.training_progress import TrainingProgress
 
 QUIET = Console(quiet=True)
 SETTINGS = {"learning_rate": 0.02, "batch_size": 32, "epochs": 12, "patience": 3}
@@ -75,17 +75,17 @@ def test_an_interrupted_training_ends_as_if_nothing_had_happened(tmp_path, monke
     split, description = clusters(), described(epochs=4)
     whole = trained(tmp_path / "whole", split, description, model)
 
-    class Interrupting(FitProgress):
+    class Interrupting(TrainingProgress):
         def on_epoch_end(self, epoch, logs=None):
             super().on_epoch_end(epoch, logs)
             if epoch == 2:
                 raise Interruption
 
-    monkeypatch.setattr(train_module, "FitProgress", Interrupting)
+    monkeypatch.setattr(train_module, "TrainingProgress", Interrupting)
     with pytest.raises(Interruption):
         trained(tmp_path / "again", split, description, model)
     assert not (tmp_path / "again").exists()
-    monkeypatch.setattr(train_module, "FitProgress", FitProgress)
+    monkeypatch.setattr(train_module, "TrainingProgress", TrainingProgress)
     again = trained(tmp_path / "again", split, description, model)
     assert again.details["test"] == whole.details["test"]
     for name in ("users", "items", "embeddings"):

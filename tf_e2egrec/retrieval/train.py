@@ -21,7 +21,6 @@ from tf_e2egrec.dataset.description import DatasetDescription
 from tf_e2egrec.retrieval.catalogue import KINDS, compiled_recommender, settings_of
 from tf_e2egrec.retrieval.discrepancy import embedding_discrepancy
 from tf_e2egrec.retrieval.epochs import steps_per_epoch, training_batches
-from tf_e2egrec.retrieval.fit_progress import FitProgress
 from tf_e2egrec.retrieval.full_ranking import evaluate_ranking
 from tf_e2egrec.retrieval.ranking_early_stopping import RankingEarlyStopping
 from tf_e2egrec.retrieval.ranking_validation import RankingValidation
@@ -29,6 +28,7 @@ from tf_e2egrec.retrieval.recommender import Recommender
 from tf_e2egrec.retrieval.splits import RetrievalSplit
 from tf_e2egrec.retrieval.user_item_graph import UserItemGraph
 from tf_e2egrec.training import Checkpoints
+from tf_e2egrec.training.training_progress import TrainingProgress
 
 STAGE = "recommend"
 VECTORS_FILE = "vectors.npz"
@@ -140,7 +140,8 @@ def train_recommender(
             steps_per_epoch=steps,
             verbose=0,
             callbacks=[
-                checkpoints, validation, *stopping, FitProgress(f"{model} seed {seed}", steps, monitor, console),
+                checkpoints, validation, *stopping,
+                TrainingProgress(f"{model} seed {seed}", steps, f"val_{monitor}", monitor, console),
             ],
         )  # fmt: skip
         users, items = network.vectors()

@@ -25,11 +25,11 @@ from tf_e2egrec.models.variant import require_edges
 from tf_e2egrec.stages.adaptation import adapt_model, collect_statistics
 from tf_e2egrec.stages.pretrain import pretrain_graph
 from tf_e2egrec.stages.run_directory import RunDirectory
-from tf_e2egrec.stages.training_progress import TrainingProgress
 from tf_e2egrec.subgraphs.feature_table import FeatureTable
 from tf_e2egrec.subgraphs.impression_source import impressions
 from tf_e2egrec.subgraphs.subgraph_dataset import record_files
 from tf_e2egrec.training import Checkpoints, Diagnostics, FusedAdam, GradNorm, RowSparseAdam, epoch_dataset
+from tf_e2egrec.training.training_progress import TrainingProgress
 
 MODEL_FILE = "model.keras"
 _CHECKPOINT_STEPS = 500

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
+from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -15,15 +16,26 @@ from rich.progress import (
 
 
 class TrainingProgress(tf.keras.callbacks.Callback):
-    """Shows steps, time left and the validation AUC per epoch.
+    """Shows steps, time left, and each epoch's loss and last measurement.
 
     Args:
       label: what is being trained.
       steps_per_epoch: training batches per epoch.
+      monitor: the name of the measurement in the logs; an epoch may be without one.
+      title: what the measurement is called.
+      console: where; the terminal by default.
     """
 
-    def __init__(self, label: str, steps_per_epoch: int) -> None:
+    def __init__(
+        self,
+        label: str,
+        steps_per_epoch: int,
+        monitor: str = "val_auc",
+        title: str = "valid AUC",
+        console: Console | None = None,
+    ) -> None:
         super().__init__()
+        self._monitor, self._title, self._seen = monitor, title, ""
         self._label = label
         self._steps = steps_per_epoch
         self._progress = Progress(
@@ -32,6 +44,7 @@ class TrainingProgress(tf.keras.callbacks.Callback):
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
+            console=console,
         )
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
@@ -53,14 +66,15 @@ class TrainingProgress(tf.keras.callbacks.Callback):
         self._progress.console.print(f"warning: {sentence}", style="yellow", markup=False, soft_wrap=True)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Show the validation result."""
+        """Show the loss and the measurement."""
         logs = logs or {}
-        loss, auc = logs.get("loss", float("nan")), logs.get("val_auc", float("nan"))
+        if self._monitor in logs:
+            self._seen = f", {self._title} {logs[self._monitor]:.4f}"
         self._completed = self._steps * (epoch + 1)
         self._progress.update(
             self._task,
             completed=self._completed,
-            description=f"{self._label}  epoch {epoch + 1}: loss {loss:.4f}, valid AUC {auc:.4f}",
+            description=f"{self._label}  epoch {epoch + 1}: loss {logs.get('loss', float('nan')):.4f}{self._seen}",
         )
 
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:

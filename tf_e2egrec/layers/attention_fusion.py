@@ -11,11 +11,12 @@ from tf_e2egrec.keras_version import require_keras_2
 
 require_keras_2()
 
+RESIDUALS = ("tokens", "parts")
+
 
 @tf.keras.utils.register_keras_serializable("tf_e2egrec")
 class AttentionFusion(tf.keras.layers.Layer):
-    """Multi-head self-attention over the parts as tokens, with residual and LayerNorm (E2E-GRec, upper
-    fusion).
+    """Multi-head self-attention over the parts as tokens, with a residual (E2E-GRec, upper fusion).
 
     Each part is projected to `dim` and becomes one token. With a handful of tokens, attention on 2-D tensors
     (one product per pair of tokens) is about twice as fast as the batched form with its transposes and
@@ -24,12 +25,17 @@ class AttentionFusion(tf.keras.layers.Layer):
     Args:
       dim: width of the tokens.
       heads: attention heads; must divide `dim`.
+      residual: what the attended tokens are added to. `tokens`: the projected parts, then LayerNorm, as published. `parts`: the
+        parts as they came, each through a projection that starts at zero, so that training starts without attention.
 
     Call arguments:
       parts: list of [n, d_i] tensors.
 
     Returns:
-      [n, len(parts) * dim].
+      [n, len(parts) * dim], or with `parts` [n, sum of d_i].
+
+    Raises:
+      ValueError: `heads` does not divide `dim`, or there is no such residual.
 
     Example:
       >>> layer = AttentionFusion(dim=16, heads=4)
@@ -40,29 +46,45 @@ class AttentionFusion(tf.keras.layers.Layer):
       [1.0, 1.0]
     """
 
-    def __init__(self, dim: int = 64, heads: int = 8, **kwargs: Any) -> None:
+    def __init__(self, dim: int = 64, heads: int = 8, residual: str = "tokens", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if dim % heads:
             raise ValueError(f"`heads` should divide `dim`. Received: dim={dim}, heads={heads}")
+        if residual not in RESIDUALS:
+            raise ValueError(f"`residual` should be one of {RESIDUALS}. Received: residual={residual!r}")
         self.dim = dim
         self.heads = heads
+        self.residual = residual
 
     def build(self, input_shape: Sequence[tf.TensorShape]) -> None:
         """Create projections, attention weights and the normalisation."""
         dense = functools.partial(tf.keras.layers.Dense, dtype=self.dtype_policy)
         self.projections = [dense(self.dim, name=f"token_{i}") for i in range(len(input_shape))]
-        for projection, shape in zip(self.projections, input_shape, strict=True):
-            projection.build((None, int(shape[-1])))
-        self.query, self.key, self.value, self.output_projection = (
-            dense(self.dim, name=name) for name in ("query", "key", "value", "output")
-        )
-        for layer in (self.query, self.key, self.value, self.output_projection):
+        widths = [int(shape[-1]) for shape in input_shape]
+        for projection, width in zip(self.projections, widths, strict=True):
+            projection.build((None, width))
+        self.query, self.key, self.value = (dense(self.dim, name=name) for name in ("query", "key", "value"))
+        for layer in (self.query, self.key, self.value):
             layer.build((None, self.dim))
-        self.normalization = tf.keras.layers.LayerNormalization(
-            epsilon=1e-6, dtype=self.dtype_policy, name="normalization"
-        )
-        self.normalization.build((None, self.dim))
+        if self.residual == "parts":
+            self._build_outputs(
+                [
+                    dense(width, kernel_initializer="zeros", name=f"output_{i}")
+                    for i, width in enumerate(widths)
+                ]
+            )
+        else:
+            self._build_outputs([dense(self.dim, name="output")])
+            self.normalization = tf.keras.layers.LayerNormalization(
+                epsilon=1e-6, dtype=self.dtype_policy, name="normalization"
+            )
+            self.normalization.build((None, self.dim))
         super().build(input_shape)
+
+    def _build_outputs(self, layers: list[tf.keras.layers.Layer]) -> None:
+        self.output_projections = layers
+        for layer in layers:
+            layer.build((None, self.dim))
 
     def call(self, parts: Sequence[tf.Tensor]) -> tf.Tensor:
         """See the class docstring."""
@@ -77,7 +99,10 @@ class AttentionFusion(tf.keras.layers.Layer):
             tf.add_n([tf.matmul(weights[i][j], spread) * values[j] for j in range(count)])
             for i in range(count)
         ]
-        fused = self.normalization(tokens + self.output_projection(tf.concat(attended, axis=0)))
+        if self.residual == "parts":
+            added = [project(token) for project, token in zip(self.output_projections, attended, strict=True)]
+            return tf.concat([part + more for part, more in zip(parts, added, strict=True)], axis=-1)
+        fused = self.normalization(tokens + self.output_projections[0](tf.concat(attended, axis=0)))
         return tf.concat(tf.split(fused, count), axis=-1)
 
     def attention(self, parts: Sequence[tf.Tensor]) -> tf.Tensor:
@@ -116,4 +141,4 @@ class AttentionFusion(tf.keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Constructor arguments."""
-        return super().get_config() | {"dim": self.dim, "heads": self.heads}
+        return super().get_config() | {"dim": self.dim, "heads": self.heads, "residual": self.residual}

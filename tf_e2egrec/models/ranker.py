@@ -44,7 +44,9 @@ class Ranker(MultiTaskModel):
         fusion = self.variant.fusion or self.spec.fusion
         self.gate_fusion = GatedConcatFusion(name="gate_fusion") if "gate" in fusion else None
         self.attention_fusion = (
-            AttentionFusion(dim, self.spec.heads, name="attention_fusion") if "attention" in fusion else None
+            AttentionFusion(dim, self.spec.heads, self.spec.attention_residual, name="attention_fusion")
+            if "attention" in fusion
+            else None
         )
         self.reward_tower = Tower(self.spec.tower_units, self.spec.dropout, name="reward_tower")
         self.stay_tower = (

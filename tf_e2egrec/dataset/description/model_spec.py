@@ -22,6 +22,8 @@ class ModelSpec(StrictModel):
         inside the subgraph.
       fusion: `concat`, `gate`, `attention` or `gate+attention`.
       heads: attention heads.
+      attention_residual: what the attended tokens are added to. `tokens`: the tokens, then LayerNorm. `parts`: the fusion's parts as they
+        are, through a projection that starts at zero.
       tower_units: hidden widths of the towers.
       ssl_loss: the form of GFAE. `relative`: ||X - Z||^2 over the norm of X. `literal`: the plain sum. `raw_sg`: the raw
         embeddings and features, with stopped gradient, are reconstructed through a square W_in, so X, Z and W_in are
@@ -39,6 +41,7 @@ class ModelSpec(StrictModel):
     normalization: Literal["row", "sym_local"] = "row"
     fusion: Literal["concat", "gate", "attention", "gate+attention"] = "gate+attention"
     heads: int = Field(default=8, ge=1)
+    attention_residual: Literal["tokens", "parts"] = "tokens"
     tower_units: tuple[int, ...] = (64,)
     ssl_loss: Literal["relative", "literal", "raw_sg", "masked"] = "relative"
     mask_rate: float = Field(default=0.4, gt=0, lt=1)

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DEMO := runs/demo
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: demo test test-slow notebooks lint venv clean
+.PHONY: demo test test-slow faults lock notebooks docs lint venv clean
 
 venv: $(VENV)/.installed
 
@@ -29,11 +29,21 @@ test: venv
 test-slow: venv
 	@$(BIN)/python -m pytest -m slow
 
+faults: venv
+	@$(BIN)/python -m pytest tests/faults -n 2
+
+lock: venv
+	@echo "# Versions that the tests ran with; made by \`make lock\`. To install with them: pip install -c requirements.lock ." > requirements.lock
+	@$(BIN)/pip freeze --all --exclude-editable --exclude pip >> requirements.lock
+
 notebooks: venv
 	@$(BIN)/python -m pytest --nbmake notebooks
+
+docs: venv
+	@$(BIN)/mkdocs build --strict
 
 lint: venv
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
 clean:
-	rm -rf $(VENV) $(DEMO) build dist *.egg-info
+	rm -rf $(VENV) $(DEMO) build dist site *.egg-info

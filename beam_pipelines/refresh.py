@@ -23,7 +23,7 @@ from beam_pipelines.subgraphs import STAGE as SUBGRAPHS
 from beam_pipelines.subgraphs import run_subgraphs, subgraphs_configuration, subgraphs_fingerprint
 from beam_pipelines.swing import STAGE as SWING
 from beam_pipelines.swing import known_windows, run_swing, swing_configuration
-from tf_e2egrec.dataset.artefact import Manifest, read_manifest, replace_directory
+from tf_e2egrec.dataset.artefact import Manifest, read_manifest, replace_directory, restore_directory
 from tf_e2egrec.dataset.description.dataset_description import DatasetDescription
 from tf_e2egrec.dataset.description.load import load_description
 from tf_e2egrec.errors import E2EGRecError
@@ -73,6 +73,10 @@ def run_refresh(
         )
     root = Path(run_directory)
     graph_dir, subgraphs_dir = root / "graph", root / "subgraphs"
+    staging = root / ".refresh"
+    shutil.rmtree(staging, ignore_errors=True)  # of a refresh that was killed, as are the two below
+    for directory in (graph_dir, subgraphs_dir):
+        restore_directory(directory)
     graph = read_manifest(graph_dir, SWING, "e2egrec swing")
     subgraphs = read_manifest(subgraphs_dir, SUBGRAPHS, "e2egrec subgraphs")
     require_same_description(graph.configuration, swing_configuration(description), root)
@@ -85,8 +89,6 @@ def run_refresh(
     ):
         windows, files = len(known_windows(graph.details)), subgraphs.counters.get("files", 0)
         return Refreshed(graph, subgraphs, 0, windows, 0, files, is_new=False)
-    staging = root / ".refresh"
-    shutil.rmtree(staging, ignore_errors=True)  # of a refresh that was killed
     try:
         graph = run_swing(description, staging / "graph", beam_args, reuse=graph_dir)
         subgraphs = run_subgraphs(

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from tf_e2egrec.dataset.artefact import (
@@ -6,7 +8,9 @@ from tf_e2egrec.dataset.artefact import (
     fingerprint_of,
     publish,
     read_manifest,
+    replace_directory,
     require_match,
+    restore_directory,
     write_manifest,
 )
 from tf_e2egrec.errors import E2EGRecError
@@ -83,3 +87,45 @@ def test_leftovers_of_killed_runs_are_removed(tmp_path):
     with publish(tmp_path / "graph"):
         pass
     assert sorted(path.name for path in tmp_path.iterdir()) == [".other.staging-live", "graph"]
+
+
+def test_a_replacement_killed_between_its_renames_is_undone(tmp_path):
+    """The older artefact, moved aside, comes back; what is being removed does not."""
+    target = tmp_path / "graph"
+    (tmp_path / ".graph.staging-old-1").mkdir()
+    (tmp_path / ".graph.staging-old-1/a.txt").write_text("old")
+    (tmp_path / ".graph.staging-gone-2").mkdir()
+    restore_directory(target)
+    assert _contents(target) == {"a.txt": "old"}
+    restore_directory(target)
+    with pytest.raises(KeyboardInterrupt), publish(target):
+        assert _contents(target) == {"a.txt": "old"}
+        raise KeyboardInterrupt
+    assert [path.name for path in tmp_path.iterdir()] == ["graph"]
+    target.rename(tmp_path / ".graph.staging-old-3")
+    with publish(target) as staging:
+        assert _contents(target) == {"a.txt": "old"}
+        (staging / "b.txt").write_text("new")
+    assert _contents(target) == {"b.txt": "new"}
+
+
+def test_a_rename_that_fails_puts_the_older_directory_back(tmp_path):
+    target = tmp_path / "graph"
+    target.mkdir()
+    (target / "a.txt").write_text("old")
+    with pytest.raises(FileNotFoundError):
+        replace_directory(tmp_path / "nowhere", target)
+    assert _contents(target) == {"a.txt": "old"}
+    assert [path.name for path in tmp_path.iterdir()] == ["graph"]
+
+
+@pytest.mark.parametrize("name", ["/etc/passwd", "../other/train/a.tfrecord", "train/../../a"])
+@pytest.mark.parametrize(
+    "details",
+    [lambda name: {"files": {"train": [{"file": name}]}}, lambda name: {"tables": [{"files": ["a", name]}]}],
+)
+def test_files_of_a_manifest_cannot_leave_its_directory(tmp_path, name, details):
+    content = _manifest(details=details("train/a.tfrecord")).model_dump() | {"details": details(name)}
+    (tmp_path / MANIFEST).write_text(json.dumps(content))
+    with pytest.raises(E2EGRecError, match=r"manifest.json is damaged; run `make it` again"):
+        read_manifest(tmp_path, "swing", "make it")

@@ -6,15 +6,16 @@ import json
 import shutil
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from tf_e2egrec.errors import E2EGRecError
 
 MANIFEST = "manifest.json"
 FORMAT_VERSION = 1
+_RETIRED = "staging-old"
 
 
 class StaleArtefactError(E2EGRecError):
@@ -47,6 +48,29 @@ class Manifest(BaseModel):
     newest_edge_time: int | None = None
     counters: dict[str, int] = {}
     details: dict[str, Any] = {}
+
+    @field_validator("details")
+    @classmethod
+    def _stays_in_its_directory(cls, details: dict[str, Any]) -> dict[str, Any]:
+        """A manifest from elsewhere must not make a stage read, link or overwrite a file beside the artefact."""
+        for name in _file_names(details):
+            if PurePath(name).is_absolute() or ".." in PurePath(name).parts:
+                raise ValueError(f"the file `{name}` is not in the artefact's directory")
+        return details
+
+
+def _file_names(value: Any) -> Iterator[str]:
+    """Every text under a key `file` or `files`, however deep."""
+    if isinstance(value, dict):
+        for key, part in value.items():
+            if key in ("file", "files"):
+                yield from (
+                    one for one in (part if isinstance(part, list) else [part]) if isinstance(one, str)
+                )
+            yield from _file_names(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from _file_names(part)
 
 
 def fingerprint_of(*parts: object) -> str:
@@ -107,6 +131,7 @@ def publish(directory: str | Path) -> Iterator[Path]:
     """
     target = Path(directory)
     target.parent.mkdir(parents=True, exist_ok=True)
+    restore_directory(target)
     for leftover in target.parent.glob(f".{target.name}.staging-*"):
         shutil.rmtree(leftover, ignore_errors=True)
     staging = target.parent / f".{target.name}.staging-{uuid.uuid4().hex[:8]}"
@@ -120,11 +145,28 @@ def publish(directory: str | Path) -> Iterator[Path]:
 
 
 def replace_directory(source: Path, target: Path) -> None:
-    """Rename `source` to `target`, removing what stood there; readers see the old or the new directory."""
+    """Rename `source` to `target`, removing what stood there; readers never see a mixture.
+
+    Between the two renames nothing stands there. Killed then, `restore_directory` puts the older directory back.
+    """
     if target.exists():
-        retired = target.parent / f".{target.name}.staging-old-{uuid.uuid4().hex[:8]}"
+        retired = target.parent / f".{target.name}.{_RETIRED}-{uuid.uuid4().hex[:8]}"
         target.replace(retired)
-        source.replace(target)
-        shutil.rmtree(retired, ignore_errors=True)
+        try:
+            source.replace(target)
+        except BaseException:
+            retired.replace(target)
+            raise
+        # Renamed before files go: what is called retired is whole.
+        rubbish = retired.with_name(retired.name.replace(_RETIRED, "staging-gone"))
+        retired.replace(rubbish)
+        shutil.rmtree(rubbish, ignore_errors=True)
     else:
         source.replace(target)
+
+
+def restore_directory(target: Path) -> None:
+    """Put an older directory back that a replacement, killed between its two renames, had moved aside."""
+    if not target.exists():
+        for retired in sorted(target.parent.glob(f".{target.name}.{_RETIRED}-*"))[:1]:
+            retired.replace(target)

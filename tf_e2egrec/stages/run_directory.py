@@ -1,7 +1,7 @@
 """`RunDirectory`: where each stage's artefact lives."""
 
 import dataclasses
-import uuid
+import hashlib
 from pathlib import Path
 
 from tf_e2egrec.dataset.description import DatasetDescription, load_description
@@ -65,7 +65,8 @@ class RunDirectory:
         text = path.read_text(encoding="utf-8")
         if self.description_file.exists() and text == self.description_file.read_text(encoding="utf-8"):
             return
-        beside = self.root / f".dataset-{uuid.uuid4().hex[:8]}.yaml"
+        # Named by its content: what a killed command left is used up by the same command.
+        beside = self.root / f".dataset-{hashlib.sha256(text.encode()).hexdigest()[:8]}.yaml"
         beside.write_text(text, encoding="utf-8")
         beside.replace(self.description_file)
 

@@ -115,19 +115,111 @@ def test_the_best_weights_survive_an_interruption(tmp_path):
     assert stopping.stopped_epoch == whole.stopped_epoch == 2
 
 
-def test_only_the_newest_checkpoint_is_kept(tmp_path):
+def interrupted(folder, at=(2, 5)):
+    """The directory of a training that saved (2, 2) and (2, 4) at last."""
     with pytest.raises(Interruption):
-        train(tmp_path, [(2, 5)])
-    assert len(list(tmp_path.glob("state-*.json"))) == len(list(tmp_path.glob("*.index"))) == 1
+        train(folder, [at])
+    return folder
+
+
+def test_the_last_two_checkpoints_are_kept(tmp_path):
+    interrupted(tmp_path)
+    numbers = {f"{2 * STEPS + step}" for step in (2, 4)}
+    for pattern in ("state-{}.json", "ckpt-{}.index", "ckpt-{}.data-00000-of-00001"):
+        found = {path.name for path in tmp_path.glob(pattern.format("*"))}
+        assert found == {pattern.format(number) for number in numbers}
     assert Checkpoints(tmp_path, "a").start == (2, 4)
 
 
-def test_a_save_that_was_cut_short_leaves_the_former_checkpoint(tmp_path):
+def flip(path, place=0.5):
+    content = bytearray(path.read_bytes())
+    content[int(place * (len(content) - 1))] ^= 1
+    path.write_bytes(content)
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+NEWEST, FORMER = 2 * STEPS + 4, 2 * STEPS + 2
+DAMAGES = {
+    "a bit of the weights": (
+        lambda d: flip(d / f"ckpt-{NEWEST}.data-00000-of-00001"),
+        "checksum of ckpt-22.data",
+    ),
+    "a bit of the index": (lambda d: flip(d / f"ckpt-{NEWEST}.index"), "checksum of ckpt-22.index"),
+    "half of the weights": (
+        lambda d: cut(d / f"ckpt-{NEWEST}.data-00000-of-00001"),
+        "checksum of ckpt-22.data",
+    ),
+    "no weights": (
+        lambda d: (d / f"ckpt-{NEWEST}.data-00000-of-00001").unlink(),
+        "ckpt-22.data.* is missing",
+    ),
+    "a bit of the state": (
+        lambda d: flip(d / f"state-{NEWEST}.json"),
+        "checksum of state-22.json|cannot be read",
+    ),
+    "half of the state": (lambda d: cut(d / f"state-{NEWEST}.json"), "state-22.json cannot be read"),
+    "an empty state": (lambda d: (d / f"state-{NEWEST}.json").write_text(""), "state-22.json cannot be read"),
+    "a state of another kind": (lambda d: (d / f"state-{NEWEST}.json").write_text("[1]"), "cannot be read"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_newest_checkpoint_is_left_out_and_the_end_is_the_same(uninterrupted, tmp_path, damage):
+    spoil, says = DAMAGES[damage]
+    spoil(interrupted(tmp_path))
+    with pytest.warns(UserWarning, match=says):
+        assert Checkpoints(tmp_path, "a").start == (2, 2)
+    if damage == "a bit of the weights":
+        with pytest.warns(UserWarning, match=says):
+            model, *_ = train(tmp_path, model_seed=77)
+        for ours, theirs in zip(everything(model), everything(uninterrupted[0]), strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-6)
+
+
+def test_every_flipped_byte_of_a_checkpoint_is_noticed(tmp_path):
+    interrupted(tmp_path)
+    files = [path for path in tmp_path.iterdir() if path.is_file() and str(NEWEST) in path.name]
+    assert len(files) == 3
+    for path in files:
+        whole = path.read_bytes()
+        for place in np.linspace(0, 1, 20):
+            flip(path, place)
+            with pytest.warns(UserWarning, match="is damaged"):
+                assert Checkpoints(tmp_path, "a").start == (2, 2)
+            path.write_bytes(whole)
+    assert Checkpoints(tmp_path, "a").start == (2, 4)
+
+
+def test_with_both_checkpoints_damaged_the_run_starts_anew(uninterrupted, tmp_path):
+    interrupted(tmp_path)
+    for number in (NEWEST, FORMER):
+        flip(tmp_path / f"ckpt-{number}.data-00000-of-00001")
+    with pytest.warns(UserWarning, match="is damaged"):
+        model, *_, checkpoints = train(tmp_path)
+    assert checkpoints.start == (0, 0)
+    for ours, theirs in zip(everything(model), everything(uninterrupted[0]), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-6)
+
+
+def test_damaged_best_weights_are_noticed(tmp_path):
     with pytest.raises(Interruption):
-        train(tmp_path, [(1, 3)])
-    (tmp_path / "state-99.json").write_text("{")
-    (tmp_path / "ckpt-99.data-00000-of-00001").write_bytes(b"half")
+        train(tmp_path, [(2, 5)], mode="max")
+    flip(tmp_path / "best-1-0.npz")
+    with pytest.warns(UserWarning, match=r"checksum of best-1-0\.npz"):
+        assert Checkpoints(tmp_path, "a").start == (0, 0)  # both checkpoints need them
+
+
+def test_a_save_that_was_cut_short_leaves_the_former_checkpoint(tmp_path):
+    interrupted(tmp_path, (1, 3))
+    (tmp_path / "ckpt-99.data-00000-of-00001").write_bytes(b"half")  # without the state that vouches for it
+    (tmp_path / "ckpt-98_temp").mkdir()
     assert Checkpoints(tmp_path, "a").start == (1, 2)
+    with pytest.raises(Interruption):
+        train(tmp_path, [(1, 5)])
+    assert not list(tmp_path.glob("ckpt-9*"))
 
 
 def test_the_directory_goes_with_the_work_and_stays_when_that_raises(tmp_path):

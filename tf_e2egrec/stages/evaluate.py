@@ -26,6 +26,7 @@ from tf_e2egrec.dataset.time_axis import day_names
 from tf_e2egrec.errors import E2EGRecError
 from tf_e2egrec.evaluation.report import build_report, evaluate_predictions, write_report
 from tf_e2egrec.stages.compared_model import ComparedModel, model_of
+from tf_e2egrec.stages.damaged_files import naming_damaged_records, require_whole_files
 from tf_e2egrec.stages.predict import predict_splits
 from tf_e2egrec.stages.run_directory import RunDirectory
 from tf_e2egrec.stages.train import load_model, read_subgraphs_manifest
@@ -56,7 +57,8 @@ def evaluate_models(run: RunDirectory, split: Split = "test") -> dict[str, Any]:
     subgraphs = read_subgraphs_manifest(run, description)
     models = _trained_models(run, subgraphs)
     results: dict[str, dict[int, Any]] = {}
-    with publish(evaluation_directory(run, split)) as staging:
+    require_whole_files(run.subgraphs, subgraphs)
+    with publish(evaluation_directory(run, split)) as staging, naming_damaged_records(run.subgraphs):
         for name, seed, directory in run.trained_models():
             tf.keras.backend.clear_session()
             network, own, label = load_model(directory), _described(name, description), f"{name} seed {seed}"

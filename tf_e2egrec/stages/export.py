@@ -1,14 +1,9 @@
 """The export stage: a trained model out as a SavedModel that TensorFlow Serving loads."""
 
-import contextlib
 import dataclasses
-import logging
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
-
-import tensorflow as tf
 
 from tf_e2egrec.dataset.artefact import (
     Manifest,
@@ -22,10 +17,12 @@ from tf_e2egrec.dataset.node_table import NodeTable
 from tf_e2egrec.errors import E2EGRecError
 from tf_e2egrec.export.kinds import chosen_kind
 from tf_e2egrec.export.ranking_module import RankingModule
+from tf_e2egrec.export.servable import save_servable
 from tf_e2egrec.export.serving_graph import ServingGraph
 from tf_e2egrec.graph.neighbour_table import NeighbourTable
 from tf_e2egrec.graph.snapshots import SnapshotPlan
 from tf_e2egrec.models import E2EGRec
+from tf_e2egrec.stages.damaged_files import load_keras_model
 from tf_e2egrec.stages.export_canary import Call, require_sound
 from tf_e2egrec.stages.export_gates import require_good_enough, versions_in
 from tf_e2egrec.stages.export_manifest import export_fingerprint, export_manifest
@@ -100,13 +97,11 @@ def export_model(
         raise E2EGRecError(f"{target} exists already; choose another --version or leave it out")
     require_good_enough(trained.details.get("valid_auc"), to, options.min_auc, options.live_tolerance)
     # Not compiled: the optimisers' slots would be exported, too, and are as large as the model.
-    network = tf.keras.models.load_model(directory / MODEL_FILE, compile=False)
+    network = load_keras_model(directory / MODEL_FILE, "e2egrec train --force", compile=False)
     prepared = prepare(run, description, subgraphs, network, options.kind)
     with export_staging(to) as staging:
         made = staging / str(version)
-        with _without_notices():
-            tf.saved_model.save(prepared.module, str(made), signatures=prepared.module.signatures())
-        (made / "assets.extra").mkdir(exist_ok=True)
+        save_servable(prepared.module, prepared.module.signatures(), made)
         if options.finish is not None:
             options.finish(made, prepared)
         tried = require_sound(made, prepared.calls, _label_names(description))
@@ -190,25 +185,6 @@ def newest_snapshot(run: RunDirectory, description: DatasetDescription) -> int:
     if newest is None:
         return 0
     return plan.latest(int(newest))
-
-
-@contextlib.contextmanager
-def _without_notices() -> Iterator[None]:
-    """Leave out two remarks about objects that a server never restores: GraphTensor specs, and layers that no
-    signature calls.
-    """
-
-    def is_no_remark(record: logging.LogRecord) -> bool:
-        return not record.getMessage().startswith("Skipping full serialization of")
-
-    logger = logging.getLogger("tensorflow")
-    logger.addFilter(is_no_remark)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Encoding a StructuredValue with type")
-            yield
-    finally:
-        logger.removeFilter(is_no_remark)
 
 
 def _next_version(to: Path) -> int:

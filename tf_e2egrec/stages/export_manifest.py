@@ -10,6 +10,7 @@ from typing import Any
 import tf_e2egrec
 from tf_e2egrec.dataset.artefact import Manifest, fingerprint_of
 from tf_e2egrec.dataset.description import DatasetDescription
+from tf_e2egrec.errors import E2EGRecError
 
 _PACKAGES = ("tensorflow", "tf_keras", "tensorflow-gnn", "numpy")
 
@@ -54,7 +55,10 @@ def _metrics(history: Path) -> dict[str, float]:
     """Validation figures of the epoch whose weights were kept: the one of the highest AUC."""
     if not history.exists():
         return {}
-    log = json.loads(history.read_text(encoding="utf-8"))
+    try:
+        log = json.loads(history.read_text(encoding="utf-8"))
+    except ValueError:
+        raise E2EGRecError(f"{history} is damaged; run `e2egrec train --force`") from None
     aucs = [-math.inf if math.isnan(value) else value for value in log.get("val_auc", [])]
     if not aucs:
         return {}

@@ -23,12 +23,22 @@ from tf_e2egrec.dataset.node_table import NodeTable
 from tf_e2egrec.models import E2EGRec, ModelInputs, Variant, parameter_counts, variant_named
 from tf_e2egrec.models.variant import require_edges
 from tf_e2egrec.stages.adaptation import adapt_model, collect_statistics
+from tf_e2egrec.stages.damaged_files import load_keras_model, naming_damaged_records, require_whole_files
 from tf_e2egrec.stages.pretrain import pretrain_graph
 from tf_e2egrec.stages.run_directory import RunDirectory
 from tf_e2egrec.subgraphs.feature_table import FeatureTable
+from tf_e2egrec.subgraphs.graph_schema import READOUT
 from tf_e2egrec.subgraphs.impression_source import impressions
 from tf_e2egrec.subgraphs.subgraph_dataset import record_files
-from tf_e2egrec.training import Checkpoints, Diagnostics, FusedAdam, GradNorm, RowSparseAdam, epoch_dataset
+from tf_e2egrec.training import (
+    Checkpoints,
+    Diagnostics,
+    FusedAdam,
+    GradNorm,
+    LossGuard,
+    RowSparseAdam,
+    epoch_dataset,
+)
 from tf_e2egrec.training.training_progress import TrainingProgress
 
 MODEL_FILE = "model.keras"
@@ -67,9 +77,20 @@ def train_model(
 
     Returns:
       The manifest of the trained model.
+
+    Raises:
+      E2EGRecError: the model needs another graph, a file is damaged, or the loss is not finite (`LossGuard`).
     """
-    variant = variant_named(model)
     require_edges(model, description.graph.edges)
+    require_whole_files(run.subgraphs, subgraphs)
+    with naming_damaged_records(run.subgraphs):
+        return _train(run, description, subgraphs, model, seed)
+
+
+def _train(
+    run: RunDirectory, description: DatasetDescription, subgraphs: Manifest, model: str, seed: int
+) -> Manifest:
+    variant = variant_named(model)
     tf.keras.utils.set_random_seed(seed)
     started = time.monotonic()
     items = NodeTable.read_parquet(run.subgraphs / "nodes" / "item.parquet")
@@ -87,6 +108,10 @@ def train_model(
     def one_epoch(epoch_seed: Any) -> tf.data.Dataset:
         return impressions(run.subgraphs, "train", description, *tables, seed=epoch_seed)
 
+    def batch_at(epoch: int, step: int) -> Any:
+        return next(iter(epoch_dataset(one_epoch, seed, epoch + 1, (epoch, step))))
+
+    label = f"{model} seed {seed}"
     if checkpoints.start == (0, 0):
         checkpoints.note = _pretraining(network, description, one_epoch(seed), validation_data)
     with checkpoints, publish(target) as staging:
@@ -96,9 +121,10 @@ def train_model(
             epochs=spec.epochs,
             steps_per_epoch=steps,
             verbose=0,
-            callbacks=_callbacks(
-                description, variant, f"{model} seed {seed}", steps, checkpoints, validation_data
-            ),
+            callbacks=[
+                LossGuard(label, batch_at, identify_impressions),
+                *_callbacks(description, variant, label, steps, checkpoints, validation_data),
+            ],
         )
         network.save(staging / MODEL_FILE)
         log = {name: [float(value) for value in values] for name, values in history.history.items()}
@@ -161,6 +187,12 @@ def _pretraining(
         return {"pretraining": pretrain_graph(network, description, *data)}
 
 
+def identify_impressions(graph: Any) -> str:
+    """A batch by its impressions: how many, a digest of their ids in order, and the first ones."""
+    ids = graph.node_sets[READOUT]["impression_id"].numpy().tolist()
+    return f"({len(ids)} impressions, digest {fingerprint_of(ids)}, ids {', '.join(map(str, ids[:3]))}, ...)"
+
+
 def compile_model(network: E2EGRec, description: DatasetDescription) -> None:
     """Compile with the description's optimisers: Adam for the network, row-sparse Adam for the embedding
     tables.
@@ -176,8 +208,12 @@ def compile_model(network: E2EGRec, description: DatasetDescription) -> None:
 
 
 def load_model(directory: Path) -> E2EGRec:
-    """Load a trained model."""
-    return tf.keras.models.load_model(directory / MODEL_FILE)
+    """Load a trained model.
+
+    Raises:
+      E2EGRecError: its file is missing or damaged.
+    """
+    return load_keras_model(directory / MODEL_FILE, "e2egrec train --force")
 
 
 def read_subgraphs_manifest(run: RunDirectory, description: DatasetDescription) -> Manifest:
@@ -223,7 +259,11 @@ def balancing_callbacks(
 
 def _open_checkpoints(directory: Path, fingerprint: str) -> Checkpoints:
     """The checkpoints of one training; says what was found."""
-    checkpoints = Checkpoints(directory, fingerprint, _CHECKPOINT_STEPS)
+
+    def warn(sentence: str) -> None:
+        Console().print(f"  warning: {sentence}", style="yellow", highlight=False, soft_wrap=True)
+
+    checkpoints = Checkpoints(directory, fingerprint, _CHECKPOINT_STEPS, warn=warn)
     epoch, step = checkpoints.start
     if checkpoints.is_foreign:
         sentence = f"  left out the checkpoint in {directory}: it is of other data or another configuration"
@@ -258,7 +298,6 @@ def _callbacks(
         checkpoints,
         *balancing,
         stopping,
-        tf.keras.callbacks.TerminateOnNaN(),
         tf.keras.callbacks.TensorBoard(str(events), write_graph=False, update_freq="epoch"),
         diagnostics,
         progress,

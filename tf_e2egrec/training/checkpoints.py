@@ -1,8 +1,9 @@
 """`Checkpoints`: an interrupted run goes on where it stopped."""
 
-import json
+import contextlib
 import shutil
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -10,8 +11,11 @@ import numpy as np
 import tensorflow as tf
 
 from tf_e2egrec.keras_version import require_keras_2
+from tf_e2egrec.training.saved_state import SavedState
 
 require_keras_2()
+
+_KEPT = 2
 
 
 class Checkpoints(tf.keras.callbacks.Callback):
@@ -23,8 +27,11 @@ class Checkpoints(tf.keras.callbacks.Callback):
     (`epoch_dataset`) and layers draw from generators of their own (`Dropout(..., force_generator=True)`): TensorFlow
     cannot save the state of its global generator.
 
-    This callback stands first in the list. It costs one copy of weights and slots on disk (beside the weights of the
-    best epoch, where an `EarlyStopping` keeps them).
+    The last two are kept, each with the checksums of its files: where the newest is damaged, the one before is used, and
+    the rest of the run is the same as if the newest had never been.
+
+    This callback stands first in the list. It costs two copies of weights and slots on disk (beside the weights of the
+    best epochs, where an `EarlyStopping` keeps them).
 
     Args:
       directory: where the checkpoint is; it appears with the first one.
@@ -32,6 +39,7 @@ class Checkpoints(tf.keras.callbacks.Callback):
       every: steps between checkpoints within an epoch.
       callbacks: whose state to keep, in the same order as in the run that is resumed: `EarlyStopping`, and those with
         `get_state()` (JSON) and `set_state(state)`.
+      warn: takes a sentence about each damaged checkpoint.
 
     Attributes:
       start: (epoch, steps of that epoch that are done); (0, 0) without a checkpoint.
@@ -61,6 +69,7 @@ class Checkpoints(tf.keras.callbacks.Callback):
         fingerprint: str,
         every: int = 500,
         callbacks: Sequence[tf.keras.callbacks.Callback] = (),
+        warn: Callable[[str], object] = warnings.warn,
     ) -> None:
         super().__init__()
         self.directory = Path(directory)
@@ -70,7 +79,8 @@ class Checkpoints(tf.keras.callbacks.Callback):
         self.start = (0, 0)
         self.note: dict[str, Any] = {}
         self.is_foreign = False
-        self._state = self._read()
+        self._good = self._read(warn)
+        self._state = self._good[-1].content if self._good else {}
         if self._state and self._state["fingerprint"] != fingerprint:
             self.is_foreign, self._state = True, {}
             self.remove()
@@ -83,12 +93,13 @@ class Checkpoints(tf.keras.callbacks.Callback):
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None or self._latest() is None:
+        if kind is None or not SavedState.found_in(self.directory):
             self.remove()
 
     def remove(self) -> None:
         """Remove the checkpoint: the run is over, or unwanted."""
         shutil.rmtree(self.directory, ignore_errors=True)
+        self._good = []
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         """Restore the model and tell Keras where to start."""
@@ -97,7 +108,7 @@ class Checkpoints(tf.keras.callbacks.Callback):
         self._pending = bool(self._state)
         self._last = self.start
         if self._pending:
-            self._checkpoint().restore(self._latest()).assert_existing_objects_matched()
+            self._checkpoint().read(self._good[-1].prefix).assert_existing_objects_matched()
             self.model._training_state = _Start(self.model, self.start)  # as Keras's BackupAndRestore does
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
@@ -105,7 +116,7 @@ class Checkpoints(tf.keras.callbacks.Callback):
         self._epoch = epoch
         if self._pending:
             self._pending = False
-            self._checkpoint().restore(self._latest()).assert_existing_objects_matched()
+            self._checkpoint().read(self._good[-1].prefix).assert_existing_objects_matched()
             self._set_callback_states()
         elif epoch > 0:
             self._save(epoch, 0)
@@ -135,25 +146,29 @@ class Checkpoints(tf.keras.callbacks.Callback):
 
     def _save(self, epoch: int, step: int) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
-        manager = tf.train.CheckpointManager(self._checkpoint(), str(self.directory), max_to_keep=1)
         number = epoch * int(self.params["steps"]) + step
-        state = {
-            "fingerprint": self.fingerprint,
-            "epoch": epoch,
-            "step": step,
-            "note": self.note,
-            "history": {"epoch": self.model.history.epoch, "values": self.model.history.history},
-            "callbacks": [self._callback_state(i) for i in range(len(self.callbacks))],
-        }
-        # The checkpoint's own list of files is written last: until then, the former checkpoint counts.
-        path = self.directory / f"state-{number}.json"
-        _write_whole(path, json.dumps(state, default=float).encode())
-        manager.save(checkpoint_number=number)
+        saved = SavedState(self.directory, number)
+        callbacks = [self._callback_state(i) for i in range(len(self.callbacks))]
+        self._checkpoint().write(saved.prefix)
+        # Written last: until then, the former checkpoint counts.
+        saved.write(
+            {
+                "fingerprint": self.fingerprint,
+                "epoch": epoch,
+                "step": step,
+                "note": self.note,
+                "history": {"epoch": self.model.history.epoch, "values": self.model.history.history},
+                "callbacks": callbacks,
+            },
+            [state["best_weights"] for state in callbacks if "best_weights" in state],
+        )
         self._last = (epoch, step)
-        needed = {path.name, *(one.get("best_weights", "") for one in state["callbacks"])}  # type: ignore[attr-defined]
-        for found in [*self.directory.glob("state-*.json"), *self.directory.glob("best-*.npz")]:
-            if found.name not in needed:
-                found.unlink()
+        self._good = [*(one for one in self._good if one.number != number), saved][-_KEPT:]
+        needed = {name for one in self._good for name in one.files()}
+        for pattern in ("state-*", ".state-*", "ckpt-*", "best-*"):
+            for found in self.directory.glob(pattern):
+                if found.name not in needed:
+                    _remove(found)
 
     def _callback_state(self, position: int) -> dict[str, Any]:
         callback = self.callbacks[position]
@@ -163,7 +178,7 @@ class Checkpoints(tf.keras.callbacks.Callback):
         if callback.best_weights is not None:
             state["best_weights"] = f"best-{position}-{callback.best_epoch}.npz"
             path = self.directory / state["best_weights"]
-            if not path.exists():
+            if not any(path.name in one.files() for one in self._good):
                 np.savez(path.with_suffix(".partial.npz"), *callback.best_weights)
                 path.with_suffix(".partial.npz").replace(path)
         return state
@@ -182,13 +197,18 @@ class Checkpoints(tf.keras.callbacks.Callback):
             else:
                 callback.set_state(state)
 
-    def _latest(self) -> str | None:
-        return tf.train.latest_checkpoint(str(self.directory))
-
-    def _read(self) -> dict[str, Any]:
-        latest = self._latest()
-        path = self.directory / f"state-{(latest or '').rpartition('-')[2]}.json"
-        return json.loads(path.read_text(encoding="utf-8")) if latest and path.exists() else {}
+    def _read(self, warn: Callable[[str], object]) -> list[SavedState]:
+        """The checkpoints that can be used, the newest last; says which cannot."""
+        good = []
+        for saved in SavedState.found_in(self.directory):
+            defect = saved.read()
+            if defect is None:
+                good.append(saved)
+            else:
+                warn(
+                    f"the checkpoint {saved.path} is damaged ({defect}) and left out; the run goes on from an older state"
+                )
+        return good
 
 
 class _Start:
@@ -210,7 +230,10 @@ def _generators(model: tf.keras.Model) -> list[tf.random.Generator]:
     return [state for state in states if state is not None]
 
 
-def _write_whole(path: Path, content: bytes) -> None:
-    beside = path.with_suffix(".partial")
-    beside.write_bytes(content)
-    beside.replace(path)
+def _remove(path: Path) -> None:
+    """A file, or the folder of a checkpoint that was cut short; gone already is as good."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(FileNotFoundError):
+            path.unlink()

@@ -217,9 +217,12 @@ def _take_over_files(
     of_files = [entry for entries in files.values() for entry in entries]
     for counter, entries in (("files_reused", of_files), ("tables_reused", tables)):
         if entries is not None:
-            missing = [entry["file"] for entry in entries if not (staging / entry["file"]).exists()]
-            for name in missing:
-                take_over(older / name, staging / name)
+            missing = [entry for entry in entries if not (staging / entry["file"]).exists()]
+            for entry in missing:
+                source = older / entry["file"]
+                if not source.is_file() or source.stat().st_size != entry["bytes"]:
+                    raise E2EGRecError(f"{source} is missing or damaged; run `e2egrec subgraphs --force`")
+                take_over(source, staging / entry["file"])
             counters[counter] = len(missing)
     return counters
 

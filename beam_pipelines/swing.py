@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
+import pyarrow as pa
 import pyarrow.parquet as pq
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
 
@@ -201,7 +202,12 @@ def _snapshots_written(directory: Path, plan: SnapshotPlan) -> dict[str, dict[st
     records: dict[int, dict[str, int]] = {}
     for path in directory.glob("snapshot=*/*.parquet"):
         snapshot = int(path.parent.name.removeprefix("snapshot="))
-        footer = pq.read_metadata(path)
+        try:
+            footer = pq.read_metadata(path)
+        except (OSError, pa.ArrowException):  # taken over from an older artefact
+            raise E2EGRecError(
+                f"the edges of {path.parent.name} are damaged; run `e2egrec swing --force`"
+            ) from None
         newest = int(footer.metadata[NEWEST_EVENT_TIME])
         record = records.setdefault(
             snapshot, {"valid_from": plan.valid_from(snapshot), "edges": 0, "newest_event_time": newest}

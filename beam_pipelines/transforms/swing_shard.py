@@ -180,7 +180,8 @@ def write_edges_file(edges: SwingEdges, path: Path) -> None:
     try:
         table = pa.table(columns).replace_schema_metadata(footer)
         # Weights hardly repeat: a dictionary of them costs time and saves nothing.
-        pq.write_table(table, temporary, use_dictionary=["source", "target"], compression="lz4")
+        options = {"use_dictionary": ["source", "target"], "compression": "lz4", "write_page_checksum": True}
+        pq.write_table(table, temporary, **options)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

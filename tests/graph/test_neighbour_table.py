@@ -51,5 +51,5 @@ def test_load_refuses_other_files(tmp_path):
     folder = tmp_path / "edges" / "snapshot=0"
     folder.mkdir(parents=True)
     (folder / "x.parquet").write_bytes(b"no parquet")
-    with pytest.raises(E2EGRecError, match=r"snapshot 0.*make the graph again"):
+    with pytest.raises(E2EGRecError, match=r"snapshot=0.*are damaged.*e2egrec swing --force"):
         NeighbourTable.load(tmp_path, 0)

@@ -74,7 +74,7 @@ class NodeTable:
             flat = pa.array(np.ascontiguousarray(values).reshape(-1))
             column = flat if values.ndim == 1 else pa.FixedSizeListArray.from_arrays(flat, values.shape[1])
             columns[_FEATURE_PREFIX + name] = column
-        pq.write_table(pa.table(columns), path)
+        pq.write_table(pa.table(columns), path, write_page_checksum=True)
 
     @staticmethod
     def read_parquet(path: str | Path | BinaryIO) -> "NodeTable":
@@ -84,7 +84,7 @@ class NodeTable:
           E2EGRecError: the file is missing or is no node table.
         """
         try:
-            table = pq.read_table(path)
+            table = pq.read_table(path, page_checksum_verification=True)
             columns = {name: _to_numpy(table.column(name)) for name in table.column_names}
             return NodeTable(
                 key=columns["key"],

@@ -9,6 +9,8 @@ import pyarrow.parquet as pq
 
 from tf_e2egrec.errors import E2EGRecError
 
+_COLUMNS = ("source", "target", "weight")
+
 
 @dataclasses.dataclass(frozen=True)
 class NeighbourTable:
@@ -62,16 +64,8 @@ class NeighbourTable:
         files = sorted((Path(graph_dir) / "edges" / f"snapshot={snapshot}").glob("*.parquet"))
         if not files:
             return NeighbourTable.empty()
-        try:
-            edges = pa.concat_tables(
-                [pq.ParquetFile(file).read(columns=["source", "target", "weight"]) for file in files]
-            )
-            columns = [edges.column(name).to_numpy() for name in ("source", "target", "weight")]
-        except (KeyError, pa.ArrowException) as error:
-            raise E2EGRecError(
-                f"the edges of snapshot {snapshot} in {graph_dir} are damaged ({error}); make the graph again"
-            ) from None
-        return NeighbourTable.from_edges(*columns)
+        edges = pa.concat_tables([_read_edges(file) for file in files])
+        return NeighbourTable.from_edges(*(edges.column(name).to_numpy() for name in _COLUMNS))
 
     def rows_of(self, keys: np.ndarray) -> np.ndarray:
         """Row of each key, -1 for items without neighbours; int64, shape of `keys`."""
@@ -90,3 +84,12 @@ class NeighbourTable:
         kept = position < top
         indptr = np.r_[0, np.cumsum(np.minimum(count, top))].astype(np.int64)
         return NeighbourTable(self.items, indptr, self.neighbours[kept], self.weights[kept])
+
+
+def _read_edges(file: Path) -> pa.Table:
+    try:
+        table = pq.ParquetFile(file, page_checksum_verification=True).read(columns=list(_COLUMNS))
+        return table.select(_COLUMNS)  # which misses a column where `read` does not
+    except (KeyError, OSError, pa.ArrowException) as error:
+        said = " ".join(str(error).split())
+        raise E2EGRecError(f"the edges in {file} are damaged ({said}); run `e2egrec swing --force`") from None

@@ -1,6 +1,8 @@
 """Running a pipeline, and getting counters or one clear sentence out of it."""
 
+import errno
 import logging
+import os
 import re
 from collections.abc import Sequence
 
@@ -16,6 +18,12 @@ LOCAL_RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 # Workers report an exception as the text of its traceback; Beam appends the transform it came from.
 _RAISED = re.compile(r"E2EGRecError: (.*)$", re.MULTILINE)
 _LOGGERS = ("apache_beam.runners.common", "apache_beam.runners.worker.sdk_worker")
+_OF_THE_PLACE = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EROFS,
+    errno.EACCES,
+)  # the command says what to do about them
 _APPENDED = re.compile(r" \[while running '.*$")
 
 
@@ -75,11 +83,12 @@ def _mistake_in(error: Exception) -> E2EGRecError | None:
 
 
 class _WithoutMistakes(logging.Filter):
-    """Drops the traceback that Beam logs for a mistake in the input: the caller says it in one sentence."""
+    """Drops the traceback that Beam logs for a mistake of the user's: the caller says it in one sentence."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the record is about something else."""
         raised = record.exc_info[0] if record.exc_info else None
-        return not (raised is not None and issubclass(raised, E2EGRecError)) and "E2EGRecError" not in str(
-            record.msg
-        )
+        said = f"{record.msg} {record.exc_info[1] if record.exc_info else ''}"
+        if any(os.strerror(code) in said for code in _OF_THE_PLACE):
+            return False
+        return not (raised is not None and issubclass(raised, E2EGRecError)) and "E2EGRecError" not in said

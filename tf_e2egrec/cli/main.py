@@ -1,6 +1,5 @@
 """The `e2egrec` command."""
 
-import errno
 import sys
 
 import typer
@@ -9,6 +8,8 @@ from tf_e2egrec.cli import (
     candidates_command,
     compare_command,
     data_commands,
+    doctor_command,
+    explore_command,
     loadtest_command,
     model_commands,
     recommend_command,
@@ -17,24 +18,15 @@ from tf_e2egrec.cli import (
     serving_commands,
     simulate_command,
     unigraph_command,
+    validate_command,
 )
 from tf_e2egrec.cli.console import complain
 from tf_e2egrec.cli.quiet import quieten
+from tf_e2egrec.cli.system_errors import sentence_about
 from tf_e2egrec.errors import E2EGRecError
 
 USER_ERROR = 2
 INTERRUPTED = 130  # what a shell reports after Ctrl-C
-_NO_PERMISSION = "no permission for {}; choose another directory or change its mode"
-_IN_THE_WAY = "{} is, or lies under, a file where a directory is needed; choose another path"
-_MENDED_BY_THE_USER = {
-    errno.EACCES: _NO_PERMISSION,
-    errno.EPERM: _NO_PERMISSION,
-    errno.EROFS: "{} lies on a read-only file system; choose another directory",
-    errno.ENOSPC: "no space is left for {}; free some, or choose another directory",
-    errno.EDQUOT: "the quota is used up by {}; free some space, or choose another directory",
-    errno.EEXIST: _IN_THE_WAY,
-    errno.ENOTDIR: _IN_THE_WAY,
-}
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -47,6 +39,7 @@ app.command()(data_commands.synthesize)
 app.command()(data_commands.swing)
 app.command()(data_commands.subgraphs)
 app.command()(data_commands.refresh)
+app.command()(validate_command.validate)
 app.command()(unigraph_command.unigraph)
 app.command()(model_commands.train)
 app.command()(model_commands.evaluate)
@@ -59,6 +52,8 @@ app.command()(recommend_command.recommend)
 app.command()(serving_commands.serve)
 app.command()(serving_commands.predict)
 app.command()(loadtest_command.loadtest)
+app.command()(explore_command.explore)
+app.command()(doctor_command.doctor)
 app.add_typer(rollout_command.app, name="rollout")
 
 
@@ -70,10 +65,11 @@ def main() -> None:
     except E2EGRecError as error:
         complain(str(error))
         sys.exit(USER_ERROR)
-    except OSError as error:
-        if error.errno not in _MENDED_BY_THE_USER:
+    except Exception as error:
+        sentence = sentence_about(error)
+        if sentence is None:
             raise
-        complain(f"{_MENDED_BY_THE_USER[error.errno].format(error.filename or 'the output')}")
+        complain(sentence)
         sys.exit(USER_ERROR)
     except SystemExit as stop:
         if stop.code == INTERRUPTED:

@@ -49,7 +49,8 @@ def parse_description(text: str, origin: str) -> DatasetDescription:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" near line {mark.line + 1}" if mark else ""
-        raise E2EGRecError(f"{origin} is not valid YAML{where}: {getattr(error, 'problem', error)}") from None
+        said = " ".join(str(getattr(error, "problem", None) or error).split())
+        raise E2EGRecError(f"{origin} is not valid YAML{where}: {said}") from None
     if not isinstance(content, dict):
         raise E2EGRecError(
             f"{origin} must be a mapping with the keys {', '.join(DatasetDescription.model_fields)}"

@@ -1,0 +1,1 @@
+"""Whether a new day of logs looks like the one before."""

@@ -12,8 +12,8 @@ from serving.batching_parameters import BatchingParameters
 from serving.client.ranking_client import RankingClient
 from serving.development_server.development_server import DEFAULT_PORT, DevelopmentServer
 from serving.development_server.version_manager import find_versions
-from serving.model_config import read_model_config
 from serving.running_server import RunningServer
+from serving.server_configuration import read_model_config
 from tf_e2egrec.errors import E2EGRecError
 
 BINARY = "tensorflow_model_server"

@@ -24,7 +24,7 @@ from serving.development_server.request_decoder import RequestDecoder
 from serving.development_server.request_error import RequestError
 from serving.development_server.rest_server import RestServer
 from serving.development_server.served_models import ServedModels
-from serving.model_config import config_of_one_model, read_model_config
+from serving.server_configuration import config_of_one_model, read_model_config
 from tf_e2egrec.errors import E2EGRecError
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024

@@ -12,7 +12,8 @@ from serving.client.version_status import VersionStatus
 from serving.development_server.loaded_version import LoadedVersion
 from serving.development_server.request_error import RequestError
 from serving.development_server.version_manager import VersionManager
-from serving.model_config import check_model_config
+from serving.server_configuration import check_model_config
+from tf_e2egrec.errors import E2EGRecError
 
 
 class ServedModels:
@@ -46,7 +47,10 @@ class ServedModels:
             a new model has no version that could be loaded, and FAILED_PRECONDITION for a label whose version is not
             loaded. In these two cases the other labels stay as they were, and the versions follow the configuration.
         """
-        check_model_config(config)
+        try:
+            check_model_config(config)
+        except E2EGRecError as error:
+            raise RequestError(grpc.StatusCode.INVALID_ARGUMENT, str(error)) from error
         with self._reloading:
             wanted = {model.name: model for model in config.model_config_list.config}
             known = self._managers()

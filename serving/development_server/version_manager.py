@@ -12,7 +12,7 @@ import grpc
 from serving.client.version_status import VersionStatus
 from serving.development_server.loaded_version import LoadedVersion
 from serving.development_server.request_error import RequestError
-from serving.model_config import wanted_versions
+from serving.server_configuration import wanted_versions
 
 _MAX_VERSION = 2**63 - 1
 

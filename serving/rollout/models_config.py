@@ -7,7 +7,7 @@ from typing import Any
 
 from google.protobuf import text_format
 
-from serving.model_config import read_model_config
+from serving.server_configuration import read_model_config
 from tf_e2egrec.dataset.whole_file import write_whole
 from tf_e2egrec.errors import E2EGRecError
 

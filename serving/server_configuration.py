@@ -4,11 +4,9 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-import grpc
 from google.protobuf import text_format
 from tensorflow_serving.config import model_server_config_pb2
 
-from serving.development_server.request_error import RequestError
 from tf_e2egrec.errors import E2EGRecError
 
 PLATFORM = "tensorflow"
@@ -53,8 +51,8 @@ def read_model_config(path: str | Path) -> Any:
         raise E2EGRecError(
             f"{path}: no model configuration ({error}): write it like serving/model_server/models.config"
         ) from error
-    except RequestError as error:
-        raise E2EGRecError(f"{path}: {error.message}") from error
+    except E2EGRecError as error:
+        raise E2EGRecError(f"{path}: {error}") from error
     return config
 
 
@@ -65,24 +63,24 @@ def check_model_config(config: Any) -> None:
       config: `ModelServerConfig` message.
 
     Raises:
-      RequestError: INVALID_ARGUMENT for anything but a model_config_list, a model without name or twice, a base path
-        that is not absolute, or a platform other than "tensorflow".
+      E2EGRecError: it is no model_config_list, a model has no name or is there twice, a base path is not absolute, or a
+        platform is not "tensorflow".
     """
     if config.WhichOneof("config") != "model_config_list":
-        raise _invalid("a model_config_list is the only configuration that can be served")
+        raise E2EGRecError("a model_config_list is the only configuration that can be served")
     seen: set[str] = set()
     for model in config.model_config_list.config:
         if not model.name:
-            raise _invalid("a model of the model_config_list has no name")
+            raise E2EGRecError("a model of the model_config_list has no name")
         if model.name in seen:
-            raise _invalid(f"Illegal to list model {model.name} multiple times in config list")
+            raise E2EGRecError(f"Illegal to list model {model.name} multiple times in config list")
         seen.add(model.name)
         if not Path(model.base_path).is_absolute():
-            raise _invalid(
+            raise E2EGRecError(
                 f"Expected model {model.name} to have an absolute path or URI; got base_path()={model.base_path}"
             )
         if model.model_platform != PLATFORM:
-            raise _invalid(
+            raise E2EGRecError(
                 f"model {model.name} has the platform {model.model_platform!r}: write '{PLATFORM}' there"
             )
 
@@ -103,7 +101,3 @@ def wanted_versions(policy: Any, found: Collection[int]) -> set[int]:
     if choice == "specific":
         return set(policy.specific.versions) & set(found)
     return set(sorted(found)[-max(1, policy.latest.num_versions) :])
-
-
-def _invalid(message: str) -> RequestError:
-    return RequestError(grpc.StatusCode.INVALID_ARGUMENT, message)

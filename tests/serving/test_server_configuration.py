@@ -11,10 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.client.ranking_client import RankingClient
-from serving.development_server.request_error import RequestError
-from serving.model_config import check_model_config, config_of_one_model, read_model_config, wanted_versions
 from serving.running_server import RunningServer
 from serving.server_command import start_server
+from serving.server_configuration import (
+    check_model_config,
+    config_of_one_model,
+    read_model_config,
+    wanted_versions,
+)
 from tests.serving.servers import (
     MODEL,
     code,
@@ -215,5 +219,5 @@ def test_the_configuration_of_a_base_path(base_path: Path) -> None:
     config = config_of_one_model(MODEL, base_path)
     check_model_config(config)
     assert config.model_config_list.config[0].base_path == str(base_path)
-    with pytest.raises(RequestError, match="has no name"):
+    with pytest.raises(E2EGRecError, match="has no name"):
         check_model_config(config_of_one_model("", base_path))

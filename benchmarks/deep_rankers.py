@@ -12,7 +12,7 @@ class TwoHopRanker(TableRanker):
         neighbours = tf.gather(self.neighbour_rows, rows)[:, :fanout]
         shares = tf.gather(self.neighbour_shares, rows)[:, :fanout]
         flat = tf.reshape(neighbours, [-1])
-        z = self.propagated(tf.gather(self.x, flat), *super()._mean(flat, fanout))
+        z = self.propagated(self.x_of(flat), *super()._mean(flat, fanout))
         shares = tf.math.divide_no_nan(shares, tf.reduce_sum(shares, axis=1, keepdims=True))
         of_row = tf.reshape(z, [-1, tf.shape(neighbours)[1], self.x.shape[1]])
         mean = tf.matmul(shares[:, tf.newaxis, :], of_row)[:, 0, :]

@@ -133,6 +133,7 @@ def _save(
 
     from tf_e2egrec.dataset.description import parse_description
     from tf_e2egrec.export.ranking_module import RankingModule
+    from tf_e2egrec.export.servable import save_servable
     from tf_e2egrec.export.serving_graph import ServingGraph
     from tf_e2egrec.models import E2EGRec, ModelInputs, variant_named
 
@@ -147,7 +148,7 @@ def _save(
     module = RankingModule(model, graph, description, frozenset(), kind)
     if ranker is not None:
         module.ranker = ranker(model, graph)
-    tf.saved_model.save(module, str(path), signatures=module.signatures())
+    save_servable(module, module.signatures(), path)
 
 
 def make_requests(model: str, signature: str, candidates: int, items: int) -> list[Any]:

@@ -8,7 +8,6 @@ import tensorflow_gnn as tfgnn
 from tests.export.export_toys import as_table_has_them, requests, toy_module
 from tests.toy_data import serialize, toy_batch, toy_description, toy_model, toy_records
 from tf_e2egrec.errors import E2EGRecError
-from tf_e2egrec.export import table_ranker
 from tf_e2egrec.export.graph_ranker import GraphRanker
 from tf_e2egrec.export.kinds import chosen_kind
 from tf_e2egrec.losses.duration_quantiles import fit_duration_quantiles
@@ -176,11 +175,6 @@ def test_durations_of_items_reach_the_stay_tower():
     assert_alike(answers[1], answers[0])
     assert_alike(answers[2], answers[0])
     assert np.ptp(answers[0]["stay_seconds"][0]) > 10
-
-
-def test_many_candidates_are_gathered_in_chunks(monkeypatch):
-    monkeypatch.setattr(table_ranker, "_CHUNK_NEIGHBOURS", 2)
-    assert_alike(toy_module("table").rank(REQUESTS), toy_module("graph").rank(REQUESTS))
 
 
 def test_the_default_kind_and_what_cannot_be():

@@ -15,6 +15,7 @@ from tests.toy_data import (
     toy_users,
 )
 from tf_e2egrec.export.ranking_module import RankingModule
+from tf_e2egrec.export.servable import save_servable
 from tf_e2egrec.export.serving_graph import ServingGraph
 
 DAY = 86_400_000
@@ -28,7 +29,7 @@ def module():
 @pytest.fixture(scope="module")
 def exported(module, tmp_path_factory):
     path = tmp_path_factory.mktemp("export") / "1"
-    tf.saved_model.save(module, str(path), signatures=module.signatures())
+    save_servable(module, module.signatures(), path)
     return path
 
 

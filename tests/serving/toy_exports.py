@@ -9,6 +9,7 @@ import tensorflow as tf
 from serving.warmup import WARMUP_FILE, write_warmup_requests
 from tests.export.export_toys import as_table_has_them, requests, toy_module
 from tests.toy_data import serialize, toy_records
+from tf_e2egrec.export.servable import save_servable
 
 LISTS = [[100, 118, 127, 105, 119], [101, 987_654], [129, 104, -1]]
 RECENT = [[102, 118, 102, 104, 105, 106], [103], [129, 555_555]]
@@ -32,6 +33,6 @@ def toy_requests() -> list[tuple[str, dict[str, np.ndarray]]]:
 def toy_export(folder: Path, kind: str = "hybrid", version: int = 1) -> Any:
     """Write FOLDER/<version>; returns the module, which answers as the export must."""
     module = toy_module(kind)
-    tf.saved_model.save(module, str(folder / str(version)), signatures=module.signatures())
+    save_servable(module, module.signatures(), folder / str(version))
     write_warmup_requests(folder / str(version) / WARMUP_FILE, "any", toy_requests())
     return module

@@ -89,12 +89,12 @@ class RequestInputs:
         listed = tf.sequence_mask(inputs["num_fresh"], shape[1])
         flat = shape[0] * shape[1]
         number = tf.reshape(inputs["num_fresh_neighbours"], [flat])
-        neighbours = request_keys(inputs["fresh_neighbours"])
+        fanout, beta = self._sampling.deterministic_fanout, self._sampling.beta
+        neighbours = request_keys(inputs["fresh_neighbours"][:, :, :fanout])
         width = tf.shape(neighbours)[2]
         neighbours = tf.reshape(neighbours, [flat, width])
-        weights = tf.reshape(inputs["fresh_weights"], [flat, width])
-        used = tf.sequence_mask(tf.maximum(number, 0), width)
-        fanout = self._sampling.deterministic_fanout
+        weights = tf.reshape(inputs["fresh_weights"][:, :, :fanout], [flat, width])
+        used = tf.sequence_mask(number, width)
         used &= (neighbours != MISSING_KEY) & tf.math.is_finite(weights) & (weights > 0)
         features = {}
         for feature in self._item_features:
@@ -109,8 +109,9 @@ class RequestInputs:
         return FreshItems(
             keys=tf.where(listed, request_keys(inputs["fresh"]), MISSING_KEY),
             features=features,
-            neighbours=tf.where(used, neighbours, MISSING_KEY)[:, :fanout],
-            weights=tf.where(used, tf.where(used, weights, 1.0) ** self._sampling.beta, 0.0)[:, :fanout],
+            neighbours=tf.where(used, neighbours, MISSING_KEY),
+            # The power comes last, and 0 ** beta is 0; but 0 ** 0 is 1.
+            weights=tf.where(used, weights, 0.0) ** beta if beta > 0 else tf.cast(used, tf.float32),
             neighbours_given=number >= 0,
         )
 

@@ -1,18 +1,21 @@
 """A trained retrieval model out as a SavedModel."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import scipy.sparse as sp
-import tensorflow as tf
 
 from tf_e2egrec.dataset.artefact import publish
+from tf_e2egrec.export.servable import save_servable
 from tf_e2egrec.retrieval.recommendation_module import RecommendationModule
 from tf_e2egrec.retrieval.splits import RetrievalSplit
 from tf_e2egrec.retrieval.train import VECTORS_FILE
 
 
-def export_recommender(trained: Path, split: RetrievalSplit, to: Path, k: int) -> Path:
+def export_recommender(
+    trained: Path, split: RetrievalSplit, to: Path, k: int, finish: Callable[[Path], None] | None = None
+) -> Path:
     """Write a SavedModel with the signatures of `RecommendationModule`.
 
     All pairs of the split, tested ones included, are left out of a user's answer.
@@ -22,6 +25,7 @@ def export_recommender(trained: Path, split: RetrievalSplit, to: Path, k: int) -
       split: what it was trained on.
       to: gets a directory with the next version number.
       k: how many items an answer has.
+      finish: called with the directory before it is published, to add what servers want beside the model.
 
     Returns:
       The directory of the version.
@@ -41,5 +45,7 @@ def export_recommender(trained: Path, split: RetrievalSplit, to: Path, k: int) -
     versions = [int(path.name) for path in to.glob("*") if path.name.isdecimal()]
     target = to / str(max(versions, default=0) + 1)
     with publish(target) as staging:
-        tf.saved_model.save(module, str(staging), signatures=module.signatures())
+        save_servable(module, module.signatures(), staging)
+        if finish is not None:
+            finish(staging)
     return target

@@ -15,6 +15,7 @@ from tf_e2egrec.dataset.node_table import NodeTable
 from tf_e2egrec.errors import E2EGRecError
 from tf_e2egrec.export.item_vectors import item_vectors
 from tf_e2egrec.export.retrieval_module import RetrievalModule
+from tf_e2egrec.export.servable import save_servable
 from tf_e2egrec.export.serving_graph import ServingGraph
 from tf_e2egrec.export.vector_ranker import VectorRanker
 from tf_e2egrec.graph.neighbour_table import NeighbourTable
@@ -107,8 +108,7 @@ def export_candidates(
     module = retrieval_module(run, description, network, newest_snapshot(run, description), strings, options)
     with export_staging(to) as staging:
         made = staging / str(version)
-        tf.saved_model.save(module, str(made), signatures=module.signatures())
-        (made / "assets.extra").mkdir(exist_ok=True)
+        save_servable(module, module.signatures(), made)
         if options.finish is not None:
             options.finish(made, warmup_requests(module))
         tried = require_sound(made, _calls(module), [*LABELS, description.ranker.reward])

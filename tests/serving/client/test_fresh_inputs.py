@@ -14,6 +14,7 @@ from tests.export.export_toys import NOW, as_table_has_them, toy_module, toy_nei
 from tests.toy_data import toy_items
 from tf_e2egrec.dataset.ids import string_keys
 from tf_e2egrec.errors import E2EGRecError
+from tf_e2egrec.export.servable import save_servable
 
 
 def signature_of(specs):
@@ -82,7 +83,7 @@ def test_mistakes(signature, item, says):
 
 def test_a_served_export_answers_fresh_items_and_embeddings(tmp_path):
     module = toy_module("hybrid")
-    tf.saved_model.save(module, str(tmp_path / "m" / "1"), signatures=module.signatures())
+    save_servable(module, module.signatures(), tmp_path / "m" / "1")
     new = item_as_the_tables_have_it(104)
     new = FreshItem(987_654, new.features, new.neighbours)
     context = {"time": NOW, "position": 0.5, "device": 1}

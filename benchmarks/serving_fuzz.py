@@ -99,9 +99,9 @@ class ServerProcess:
         found = next((one for line in lines if (one := _ANSWERS.search(line))), None)
         if found is None:
             self._log.seek(0)
-            raise RuntimeError(
-                f"the server did not start: {self._log.read().decode(errors='replace')[-2000:]}"
-            )
+            log = self._log.read().decode(errors="replace")[-2000:]
+            self.stop()
+            raise RuntimeError(f"the server did not start: {log}")
         self.target, self.rest_target = found.groups()
         self._processes = [psutil.Process(self._process.pid)]
         self._processes += self._processes[0].children(recursive=True)
@@ -121,6 +121,8 @@ class ServerProcess:
             self._process.wait(30)
         self._process.kill()
         self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
         self._log.close()
 
 

@@ -175,21 +175,20 @@ def test_serve_with_a_config_rest_and_batching(base_path: Path, export: Any, tmp
         "--kind",
         "development",
     ]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tf_e2egrec.cli.main", "serve", *options, "--port", "0"],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        found = (re.search(r" answers at (\S+) \(REST: (\S+)\);", line) for line in process.stdout)
-        target, rest = next(match for match in found if match).groups()
-        with RankingClient(target, MODEL) as client:
-            assert (factor(client, "stable"), factor(client)) == (1.0, 2.0)
-            with pytest.raises(E2EGRecError, match="larger than maximum input batch size"):
-                client.predict({"x": np.ones(1000, np.float32)}, "serving_default")
-        with urllib.request.urlopen(f"http://{rest}/v1/models/{MODEL}/labels/stable", timeout=30) as response:
-            assert b'"AVAILABLE"' in response.read()
-    finally:
-        process.terminate()
-        assert process.wait(120) == 0
+    argv = [sys.executable, "-m", "tf_e2egrec.cli.main", "serve", *options, "--port", "0"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            found = (re.search(r" answers at (\S+) \(REST: (\S+)\);", line) for line in process.stdout)
+            target, rest = next(match for match in found if match).groups()
+            with RankingClient(target, MODEL) as client:
+                assert (factor(client, "stable"), factor(client)) == (1.0, 2.0)
+                with pytest.raises(E2EGRecError, match="larger than maximum input batch size"):
+                    client.predict({"x": np.ones(1000, np.float32)}, "serving_default")
+            with urllib.request.urlopen(
+                f"http://{rest}/v1/models/{MODEL}/labels/stable", timeout=30
+            ) as response:
+                assert b'"AVAILABLE"' in response.read()
+        finally:
+            process.terminate()
+            assert process.wait(120) == 0

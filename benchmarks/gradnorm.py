@@ -6,9 +6,6 @@ E2EGRec (R5, embeddings of 64, no side features) on a random batch graph: 2,048 
 three recent items as seeds and 60 edges in all, over 20,000 items. Both steps start from the same weights and get the same
 batch. They take 60 turns, and the ratio is the median of the turns' ratios: what else the machine does hits both steps of a
 turn alike. The table shows the fastest of each.
-
-With side features, an item's encoding is wider than X. Up to 1.5 times as wide, the model propagates the encoding, as here;
-beyond, it propagates X, and the pass of GradNorm costs a transposed propagation more (1.2 here).
 """
 
 import statistics

@@ -18,7 +18,11 @@ from rich.table import Table
 
 PINNED_THREADS = 2
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
-_RELATIONS: dict[str, Callable[[float, float], bool]] = {"<=": lambda a, b: a <= b, ">=": lambda a, b: a >= b}
+_RELATIONS: dict[str, Callable[[float, float], bool]] = {
+    "<=": lambda a, b: a <= b,
+    ">=": lambda a, b: a >= b,
+    "<": lambda a, b: a < b,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +30,7 @@ class Target:
     """A bound that a ratio has to keep.
 
     Attributes:
-      relation: `<=` or `>=`.
+      relation: `<=`, `<` or `>=`.
       bound: the number on the right.
     """
 

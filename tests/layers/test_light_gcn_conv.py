@@ -1,11 +1,13 @@
 import numpy as np
 import pytest
+import scipy.sparse as sp
 import tensorflow as tf
 import tensorflow_gnn as tfgnn
 
 from tests.layers.graphs import graph_tensor, random_edges, scipy_matrix
 from tests.layers.layer_checks import check_layer
 from tf_e2egrec.layers import LightGCNConv, propagate_lightgcn
+from tf_e2egrec.layers.light_gcn_conv import aggregate
 
 RNG = np.random.default_rng(0)
 
@@ -155,3 +157,73 @@ def test_from_mean_is_the_layer_on_one_edge_from_the_mean():
     layer = LightGCNConv((0.3, 0.7))
     expected = layer.propagate(mean, x, tf.range(5), tf.range(5), tf.cast(has, tf.float32))
     np.testing.assert_allclose(layer.from_mean(x, mean, has), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("order", ["sorted", "shuffled"])
+def test_the_product_and_its_gradient_equal_scipy_s_in_any_order_of_the_edges(order):
+    rng = np.random.default_rng(3)
+    source, target = rng.integers(0, 30, 200), np.sort(rng.integers(0, 12, 200))
+    if order == "shuffled":
+        target = rng.permutation(target)
+    weight, values = rng.random(200).astype("f4"), rng.normal(size=(30, 5)).astype("f4")
+    upstream = rng.normal(size=(12, 5)).astype("f4")
+    matrix = sp.coo_matrix((weight, (target, source)), shape=(12, 30)).tocsr()
+    variable = tf.Variable(values)
+    with tf.GradientTape() as tape:
+        found = aggregate(variable, source, target, weight, 12)
+        loss = tf.reduce_sum(found * upstream)
+    np.testing.assert_allclose(found, matrix @ values, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(tape.gradient(loss, variable), matrix.T @ upstream, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("receivers", [0, 3])
+def test_without_edges_the_product_is_zero(receivers):
+    none = np.zeros(0, "i4")
+    variable = tf.Variable(tf.ones((4, 2)))
+    with tf.GradientTape() as tape:
+        found = aggregate(variable, none, none, np.zeros(0, "f4"), receivers)
+        loss = tf.reduce_sum(found)
+    np.testing.assert_array_equal(found, np.zeros((receivers, 2)))
+    np.testing.assert_array_equal(tape.gradient(loss, variable), np.zeros((4, 2)))
+
+
+def test_projecting_the_sums_equals_projecting_the_senders():
+    """Of receivers with neighbours, without edges, and with edges of weight 0 alone."""
+    rng = np.random.default_rng(4)
+    raw, x = rng.normal(size=(6, 5)).astype("f4"), rng.normal(size=(4, 3)).astype("f4")
+    kernel = rng.normal(size=(5, 3)).astype("f4")
+    graph = tfgnn.GraphTensor.from_pieces(
+        node_sets={
+            name: tfgnn.NodeSet.from_fields(features={tfgnn.HIDDEN_STATE: state}, sizes=[len(state)])
+            for name, state in (("item", raw), ("seed", x))
+        },
+        edge_sets={
+            "swing": tfgnn.EdgeSet.from_fields(
+                features={"propagation_weight": tf.constant([1.0, 3.0, 0.0, 2.0])},
+                sizes=[4],
+                adjacency=tfgnn.Adjacency.from_indices(("item", [5, 0, 2, 2]), ("seed", [0, 0, 1, 3])),
+            )
+        },
+    )
+    found = LightGCNConv().projected(graph, "swing", lambda sums: sums @ kernel)
+    mean = {0: (raw[5] + 3 * raw[0]) / 4, 3: raw[2]}
+    expected = [(x[i] + mean[i] @ kernel) / 2 if i in mean else x[i] for i in range(4)]
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_module_with_the_product_can_be_saved(tmp_path):
+    """A saved model traces gradients, too, which may not hold what cannot be written."""
+
+    class Module(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([None, 2]), tf.TensorSpec([None], tf.int32)])
+        def __call__(self, values, source):
+            return aggregate(values, source, tf.zeros_like(source), tf.ones_like(source, tf.float32), 1)
+
+    tf.saved_model.save(Module(), tmp_path)
+    again = tf.saved_model.load(tmp_path)
+    values = tf.constant([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    with tf.GradientTape() as tape:
+        tape.watch(values)
+        found = again(values, tf.constant([0, 2]))
+    np.testing.assert_array_equal(found, [[6.0, 8.0]])
+    np.testing.assert_array_equal(tape.gradient(found, values), [[1, 1], [0, 0], [1, 1]])

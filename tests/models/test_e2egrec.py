@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+import tensorflow_gnn as tfgnn
 
 from tests.toy_data import toy_batch, toy_model, toy_record, toy_records
 from tf_e2egrec.layers import GraphSAGEConv, LightGCNConv
@@ -155,10 +156,16 @@ def test_without_stay_labels_there_is_no_stay_tower_and_the_output_keeps_its_sha
 @pytest.mark.parametrize("name", ["R3", "R5"])
 def test_the_order_of_projection_and_propagation_changes_nothing(name, monkeypatch):
     """(A E) W = A (E W): Z, the losses and all gradients."""
+
+    def project_first(self, graph, edge_set_name, project):
+        items = project(graph.node_sets["item"][tfgnn.HIDDEN_STATE])
+        states = {"item": {tfgnn.HIDDEN_STATE: items}, "seed": dict(graph.node_sets["seed"].features)}
+        return self(graph.replace_features(node_sets=states), edge_set_name)
+
     model, batch = toy_model(name), toy_batch(toy_records(24, seed=5))
     found = []
-    for first in (True, False):
-        monkeypatch.setattr(E2EGRec, "_propagates_first", first)
+    for projected in (LightGCNConv.projected, project_first):
+        monkeypatch.setattr(LightGCNConv, "projected", projected)
         with tf.GradientTape() as tape:
             losses = model.task_losses(*batch, training=False)
             total = tf.add_n(list(losses.values()))

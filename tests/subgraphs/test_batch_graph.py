@@ -95,3 +95,11 @@ def test_edges_are_sorted_by_target():
     for name in ("swing", "recent"):
         target = graph.edge_sets[name].adjacency.target
         assert bool(tf.reduce_all(target[1:] >= target[:-1]))
+
+
+def test_items_that_are_but_neighbours_stand_behind_the_others():
+    records = [toy_record(np.random.default_rng(i), candidate=100 + i, recent=[110 + i]) for i in range(5)]
+    graph, _ = toy_batch(records)
+    placed = np.unique(graph.node_sets["seed"]["item"])
+    np.testing.assert_array_equal(placed, np.arange(10))
+    assert graph.node_sets["item"].sizes[0] > 10

@@ -93,6 +93,36 @@ class ToyEmbedding(MultiTaskModel):
         }
 
 
+class Clicks(MultiTaskModel):
+    """Clicks on items, and the square of their vectors, from one embedding table."""
+
+    def __init__(self, items, dim=4):
+        super().__init__()
+        self.table = tf.keras.layers.Embedding(items, dim)
+        self.table.build((None,))
+        self.shared = tf.keras.layers.Dense(dim)
+        self.shared.build((None, dim))
+        self.head = tf.keras.layers.Dense(1)
+        self.head.build((None, dim))
+        self.set_tasks(("size", "click"))
+
+    @property
+    def shared_kernel(self):
+        return self.shared.kernel
+
+    def scores(self, items):
+        """Logits of the items, float32 [n]."""
+        return self.head(self.shared(self.table(items)))[:, 0]
+
+    def task_losses(self, inputs, labels, training):
+        hidden = self.shared(self.table(inputs))
+        logits = self.head(hidden)[:, 0]
+        return {
+            "size": tf.reduce_mean(tf.square(hidden)),
+            "click": tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(labels, logits)),
+        }
+
+
 def toy_data(steps=200, batch=64):
     x = np.random.default_rng(1).normal(size=(steps * batch, 25)).astype("f4")
     return tf.data.Dataset.from_tensor_slices((x, np.zeros(len(x), "f4"))).batch(batch)

@@ -12,7 +12,7 @@ from tf_e2egrec.losses.global_batch import first_of_each
 from tf_e2egrec.losses.reward import reward_loss
 from tf_e2egrec.models.empty_graph import empty_batch_graph
 from tf_e2egrec.models.entity_encoder import EntityEncoder
-from tf_e2egrec.models.graph_features import GraphFeatures, SeedStates, propagate_to_users
+from tf_e2egrec.models.graph_features import GraphFeatures, SeedStates, propagate_to_users, without_neighbours
 from tf_e2egrec.models.impression_vectors import ImpressionVectors
 from tf_e2egrec.models.initializers import IdentityOnTop
 from tf_e2egrec.models.model_inputs import ModelInputs
@@ -186,26 +186,31 @@ class E2EGRec(Ranker):
         self, graph: tfgnn.GraphTensor, training: bool | None
     ) -> tuple[list[tf.Tensor], SeedStates | None]:
         """F_shared, F_LTR and, in a model with a graph token, F_GNN; the seeds' states or None."""
-        items = self.item_encoder(graph.node_sets["item"].get_features_dict())
+        propagate = self.variant.propagates(training)
+        features = graph.node_sets["item"].get_features_dict()
+        if self.variant.is_cascade or not propagate:  # nobody needs the neighbours
+            features = {name: without_neighbours(graph, values) for name, values in features.items()}
+        items = self.item_encoder(features)
+        placed = without_neighbours(graph, items)
         users = self.user_encoder(graph.node_sets["user"].get_features_dict())
-        parts = self.graph_ranker_parts(graph, items, users)
+        parts = self.graph_ranker_parts(graph, placed, users)
         if self.variant.token == "none":
             return parts, None
-        propagate = self.variant.propagates(training)
-        states, user_x = self._graph_states(graph, items, users, propagate)
+        states, user_x = self._graph_states(graph, items, placed, users, propagate)
         user_z = propagate_to_users(graph, states, user_x, self.user_convolution) if propagate else user_x
         parts.append(self.graph_features(graph, states, user_z))
         return parts, states
 
     def _graph_states(
-        self, graph: tfgnn.GraphTensor, items: tf.Tensor, users: tf.Tensor, propagate: bool
+        self, graph: tfgnn.GraphTensor, items: tf.Tensor, placed: tf.Tensor, users: tf.Tensor, propagate: bool
     ) -> tuple[SeedStates, tf.Tensor]:
         """X and Z of the seeds, and X of the users [B, dim]; a cascade takes its own, frozen ones."""
         if self.graph_item_encoder is not None:
             items = self.graph_item_encoder(graph.node_sets["item"].get_features_dict())
+            placed = without_neighbours(graph, items)
         if self.graph_user_encoder is not None:
             users = self.graph_user_encoder(graph.node_sets["user"].get_features_dict())
-        states = self.encode_seeds(graph, items, propagate)
+        states = self.encode_seeds(graph, items, propagate, placed=placed)
         user_x = self.gnn_user_input(users)
         if self.graph_item_encoder is not None:
             states = SeedStates(*map(tf.stop_gradient, states))
@@ -217,6 +222,7 @@ class E2EGRec(Ranker):
         items: tf.Tensor,
         propagate: bool = True,
         seed_items: tf.Tensor | None = None,
+        placed: tf.Tensor | None = None,
     ) -> SeedStates:
         """X and Z of the seeds.
 
@@ -225,10 +231,14 @@ class E2EGRec(Ranker):
           items: [U, width], the encoded distinct items, which `gnn_input` makes X of.
           propagate: whether neighbours are seen; Z is X where they are not.
           seed_items: [S, width], the seeds where they are not as their items.
+          placed: `without_neighbours(graph, items)`, where that is known.
         """
-        if seed_items is None:
-            seed_items = tf.gather(items, graph.node_sets["seed"]["item"])
-        item_x, x = self.gnn_input(items), self.gnn_input(seed_items)
+        projects_first = propagate and not isinstance(self.convolution, LightGCNConv)
+        if placed is None:
+            placed = without_neighbours(graph, items)
+        item_x = self.gnn_input(items if projects_first else placed)
+        own = graph.node_sets["seed"]["item"]
+        x = tf.gather(item_x, own) if seed_items is None else self.gnn_input(seed_items)
         swing = graph.edge_sets["swing"]
         has_neighbours = (
             tf.math.unsorted_segment_sum(swing["propagation_weight"], swing.adjacency.target, tf.shape(x)[0])
@@ -236,12 +246,15 @@ class E2EGRec(Ranker):
         )
         if not propagate:
             return SeedStates(x=x, z=x, item_x=item_x, has_neighbours=has_neighbours)
-        senders, receivers = (items, seed_items) if self._propagates_first else (item_x, x)
-        states = {"item": {tfgnn.HIDDEN_STATE: senders}, "seed": {tfgnn.HIDDEN_STATE: receivers}}
-        z = self.convolution(graph.replace_features(node_sets=states), edge_set_name="swing")
-        if self._propagates_first:
-            z = self.gnn_input(z)
-        return SeedStates(x=x, z=z, item_x=item_x, has_neighbours=has_neighbours)
+        senders = item_x if projects_first else items
+        states = {"item": {tfgnn.HIDDEN_STATE: senders}, "seed": {tfgnn.HIDDEN_STATE: x}}
+        graph = graph.replace_features(node_sets=states)
+        if projects_first:
+            return SeedStates(x, self.convolution(graph, edge_set_name="swing"), item_x, has_neighbours)
+        # A (E W) = (A E) W: W is applied once per seed rather than per neighbour, and a gradient at W needs no
+        # transposed propagation, which saves GradNorm one of three.
+        z = self.convolution.projected(graph, "swing", self.gnn_input)
+        return SeedStates(x, z, item_x, has_neighbours)
 
     def candidate_z(self, graph: tfgnn.GraphTensor) -> tf.Tensor:
         """Z of a batch graph's candidates, outside of training, [B, width]; of models with a graph token."""
@@ -295,16 +308,6 @@ class E2EGRec(Ranker):
             else self.stay_objective.known_durations(rows.candidate_key, self.item_encoder.id_lookup)
         )
         return self.predictions(reward_logits, stay_output, duration)
-
-    @property
-    def _propagates_first(self) -> bool:
-        """Whether Z is made as (A E) W rather than A (E W): the same by linearity, at another cost.
-
-        In the first form a gradient at W needs no transposed propagation, which saves GradNorm one of three; each
-        of the other two works on E's columns in place of X's.
-        """
-        is_linear = isinstance(self.convolution, LightGCNConv)
-        return is_linear and 2 * self.item_encoder.output_dim <= 3 * self.gnn_input.units
 
     def task_losses(
         self, inputs: tfgnn.GraphTensor, labels: Mapping[str, tf.Tensor], training: bool

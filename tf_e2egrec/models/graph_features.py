@@ -16,7 +16,7 @@ class SeedStates(NamedTuple):
     Attributes:
       x: [S, dim] before the propagation.
       z: [S, dim] after it.
-      item_x: [U, dim], X of the distinct items.
+      item_x: [P, dim], X of the distinct items; where it is not needed, without those that are but neighbours.
       has_neighbours: bool [S].
     """
 
@@ -58,11 +58,7 @@ class GraphFeatures(tf.keras.layers.Layer):
         number = tf.math.unsorted_segment_sum(ones, recent.target, users)
         share = tf.math.divide_no_nan(ones, tf.gather(number, recent.target))
         history = aggregate(states.z, recent.source, recent.target, share, users)
-        is_newest = (
-            tf.concat([tf.ones_like(recent.target[:1]), recent.target[1:] - recent.target[:-1]], 0) > 0
-        )
-        last = aggregate(states.z, recent.source, recent.target, tf.cast(is_newest, tf.float32), users)
-        return self.combine(z_item, user_z, history, last)
+        return self.combine(z_item, user_z, history, _newest(states.z, recent, number))
 
     def combine(self, z_item: tf.Tensor, user_z: tf.Tensor, history: tf.Tensor, last: tf.Tensor) -> tf.Tensor:
         """The formula on plain tensors, each [B, width of Z].
@@ -85,6 +81,31 @@ class GraphFeatures(tf.keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """Constructor arguments."""
         return super().get_config() | {"dim": self.dim}
+
+
+def without_neighbours(graph: tfgnn.GraphTensor, items: tf.Tensor) -> tf.Tensor:
+    """The items that are candidates or recent items: the ranker has no use for others, and batch graphs list them last.
+
+    Args:
+      graph: the batch graph.
+      items: [U, ...], of which the rows up to the last that is the item of a seed are kept.
+    """
+    placed = tf.maximum(tf.reduce_max(graph.node_sets["seed"]["item"]) + 1, 0)
+    return tf.split(items, [placed, tf.shape(items)[0] - placed])[0]
+
+
+def _newest(z: tf.Tensor, recent: tfgnn.Adjacency, number: tf.Tensor) -> tf.Tensor:
+    """Z of each user's newest recent item, 0 without any; [B, width].
+
+    Args:
+      z: [S, width].
+      recent: edges from recent items to users, newest first.
+      number: float32 [B] of recent items.
+    """
+    first = tf.cast(tf.cumsum(number, exclusive=True), tf.int32)
+    padded = tf.concat([recent.source, [0]], axis=0)  # the last users may have none
+    found = tf.gather(z, tf.gather(padded, first))
+    return found * tf.cast(number > 0, found.dtype)[:, tf.newaxis]
 
 
 def propagate_to_users(

@@ -96,7 +96,7 @@ class Ranker(MultiTaskModel):
     def graph_ranker_parts(
         self, graph: tfgnn.GraphTensor, items: tf.Tensor, users: tf.Tensor
     ) -> list[tf.Tensor]:
-        """`ranker_parts` of a batch graph, from the encoded items and users."""
+        """`ranker_parts` of a batch graph, from the encoded items, those that are but neighbours left out, and users."""
         seed_item = graph.node_sets["seed"]["item"]
         candidate_seed = graph.edge_sets[f"{READOUT}/candidate"].adjacency.source
         recent = graph.edge_sets["recent"].adjacency

@@ -3,7 +3,7 @@
 A batch repeats popular items thousands of times. The batch graph holds each item once, and names the places
 where an item needs its own neighbourhood (candidates and recent items, each under its own snapshot) *seeds*:
 
-* node set `item` [U]: distinct items, `#id` and features.
+* node set `item` [U]: distinct items, `#id` and features; those that are but neighbours last.
 * node set `seed` [S]: candidates and recent items; `item` int32 is the row in the item node set.
 * node set `user` [B], `_readout` [B]: one each per impression; context features on `_readout`.
 * edge set `swing` item -> seed, sorted by target; `weight`, `propagation_weight`.
@@ -84,14 +84,17 @@ def compact(
     """
     merged = merge_records(batch)
     graph = merged.graph
-    unique_ids, item_of_node = tf.unique(graph.node_sets["item"]["#id"])
+    nodes = graph.node_sets["item"]["#id"]
+    # Places first: what is but a neighbour stands behind.
+    unique_ids, item = tf.unique(tf.concat([tf.gather(nodes, merged.place_node), nodes], axis=0))
+    place_item, item_of_node = tf.split(item, [tf.size(merged.place_node), tf.size(nodes)])
     swing, recent = graph.edge_sets["swing"], graph.edge_sets["recent"]
     num_swing = _sizes(batch.edge_sets["swing"])
     users = graph.node_sets["user"]["#id"]
     result = assemble_batch_graph(
         item_ids=unique_ids,
         item_features=item_table(unique_ids),
-        seed_item=tf.gather(item_of_node, merged.place_node),
+        seed_item=place_item,
         swing_source=tf.gather(item_of_node, tf.cast(swing.adjacency.source, tf.int32)),
         swing_target=tf.cast(swing.adjacency.target, tf.int32) + tf.repeat(merged.to_place, num_swing),
         swing_features={name: swing[name] for name in ("weight", "propagation_weight")},

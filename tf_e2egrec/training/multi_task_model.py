@@ -148,9 +148,11 @@ class MultiTaskModel(tf.keras.Model):
         if self.embedding_optimizer is None:
             return list(variables), []
         tables = {
-            id(layer.embeddings)
+            id(part)
             for layer in self._flatten_layers()
             if isinstance(layer, tf.keras.layers.Embedding)
+            # A table that is spread over parameter servers is trained part by part.
+            for part in getattr(layer.embeddings, "variables", [layer.embeddings])
         }
         return [v for v in variables if id(v) not in tables], [v for v in variables if id(v) in tables]
 
@@ -175,9 +177,7 @@ class MultiTaskModel(tf.keras.Model):
             shallow += [penalty] if penalty is not None else []
             shallow = [self._scaled(loss) for loss in shallow] if self.balances_tasks else []
         variables = self.trainable_variables
-        gradients = [
-            sum_duplicate_rows(gradient) for gradient in self._unscaled(tape.gradient(objective, variables))
-        ]
+        gradients = self._unscaled(tape.gradient(objective, variables))
         if self.balances_tasks:
             parts = self._unscaled([tape.gradient(loss, self.shared_kernel) for loss in shallow])
             self._balance(weights, values, self._kernel_gradient(variables, gradients), parts)
@@ -236,12 +236,12 @@ class MultiTaskModel(tf.keras.Model):
             pairs = [(gradient_of[id(v)], v) for v in group if id(v) in gradient_of]
             if not pairs:
                 continue
-            if several:  # two replicas may bring the same row: sum again before anything squares or clips
-                inner = getattr(optimizer, "inner_optimizer", optimizer)
-                pairs = [(sum_duplicate_rows(g), v) for g, v in inner.aggregate_gradients(pairs)]
-                optimizer.apply_gradients(pairs, skip_gradients_aggregation=True)
-            else:
-                optimizer.apply_gradients(pairs)
+            inner = getattr(optimizer, "inner_optimizer", optimizer)
+            if several:  # two replicas may bring the same row
+                pairs = inner.aggregate_gradients(pairs)
+            if _clips(inner):  # Keras sums the slices of a row after it has clipped them
+                pairs = [(sum_duplicate_rows(gradient), variable) for gradient, variable in pairs]
+            optimizer.apply_gradients(pairs, **({"skip_gradients_aggregation": True} if several else {}))
 
     @property
     def _scales_loss(self) -> bool:
@@ -259,6 +259,11 @@ class MultiTaskModel(tf.keras.Model):
         logs = {metric.name: metric.result() for metric in self.metrics}
         logs["loss"] = logs.pop("total_loss")
         return logs
+
+
+def _clips(optimizer: Any) -> bool:
+    limits = (getattr(optimizer, name, None) for name in ("clipnorm", "clipvalue", "global_clipnorm"))
+    return any(limit is not None for limit in limits)
 
 
 def _unpack(data: Any) -> tuple[Any, Any]:

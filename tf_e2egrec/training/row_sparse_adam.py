@@ -6,7 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 from tf_e2egrec.keras_version import require_keras_2
-from tf_e2egrec.training.sparse_gradients import sum_duplicate_rows
+from tf_e2egrec.training.sparse_gradients import Gradient, sum_duplicate_rows
 
 require_keras_2()
 
@@ -61,6 +61,10 @@ class RowSparseAdam(tf.keras.optimizers.Optimizer):
         self._momentums = [self.add_variable_from_reference(variable, "m") for variable in var_list]
         self._velocities = [self.add_variable_from_reference(variable, "v") for variable in var_list]
 
+    def _deduplicate_sparse_grad(self, gradients: Sequence[Gradient]) -> list[Gradient]:
+        """Keras calls this before `update_step`; most batches have but one slice per id, which costs no sum here."""
+        return [sum_duplicate_rows(gradient) for gradient in gradients]
+
     def update_step(self, gradient: tf.Tensor | tf.IndexedSlices, variable: tf.Variable) -> None:
         """Update one variable."""
         step = tf.cast(self.iterations + 1, variable.dtype)
@@ -69,14 +73,20 @@ class RowSparseAdam(tf.keras.optimizers.Optimizer):
         index = self._index_dict[self._var_key(variable)]
         first, second = self._momentums[index], self._velocities[index]
         if isinstance(gradient, tf.IndexedSlices):
-            unique: Any = sum_duplicate_rows(gradient)
-            rows, values = unique.indices, unique.values
+            rows, values = (
+                gradient.indices,
+                gradient.values,
+            )  # distinct: `apply_gradients` has summed the others
             m = self.beta_1 * tf.gather(first, rows) + (1 - self.beta_1) * values
             v = self.beta_2 * tf.gather(second, rows) + (1 - self.beta_2) * tf.square(values)
             first.scatter_update(tf.IndexedSlices(m, rows))
             second.scatter_update(tf.IndexedSlices(v, rows))
-            decay = tf.cast(self.learning_rate, variable.dtype) * self.row_decay * tf.gather(variable, rows)
-            variable.scatter_sub(tf.IndexedSlices(rate * m / (tf.sqrt(v) + self.epsilon) + decay, rows))
+            former = tf.gather(variable, rows)
+            change = rate * m / (tf.sqrt(v) + self.epsilon)
+            if self.row_decay:
+                change += tf.cast(self.learning_rate, variable.dtype) * self.row_decay * former
+            # On CPUs, TensorFlow's `scatter_sub` is twenty times as slow.
+            variable.scatter_update(tf.IndexedSlices(former - change, rows))
         else:
             first.assign(self.beta_1 * first + (1 - self.beta_1) * gradient)
             second.assign(self.beta_2 * second + (1 - self.beta_2) * tf.square(gradient))

@@ -17,7 +17,11 @@ def sum_duplicate_rows(gradient: Gradient) -> Gradient:
     if not isinstance(gradient, tf.IndexedSlices):
         return gradient
     rows, position = tf.unique(gradient.indices)
-    values = tf.math.unsorted_segment_sum(gradient.values, position, tf.shape(rows)[0])
+    values = tf.cond(
+        tf.size(rows) == tf.size(position),
+        lambda: gradient.values,
+        lambda: tf.math.unsorted_segment_sum(gradient.values, position, tf.size(rows)),
+    )
     return tf.IndexedSlices(values, rows, gradient.dense_shape)
 
 

@@ -118,14 +118,16 @@ class VectorRanker(tf.Module):
         """
         count, width = tf.unstack(tf.shape(rows, out_type=tf.int64))
         target = tf.repeat(tf.range(count), width)
+        edges = tf.stack([target, tf.cast(tf.reshape(rows, [-1]), tf.int64)], axis=1)
+        # One row more, which is cut off: the kernel divides by the number of rows, and would end the server at none.
+        last = tf.stack([count, tf.constant(0, tf.int64)])[tf.newaxis]
         matrix = tf.raw_ops.SparseTensorToCSRSparseMatrix(
-            indices=tf.stack([target, tf.cast(tf.reshape(rows, [-1]), tf.int64)], axis=1),
-            values=tf.reshape(shares, [-1]),
-            dense_shape=tf.stack([count, self.x.shape[0]]),
+            indices=tf.concat([edges, last], axis=0),
+            values=tf.concat([tf.reshape(shares, [-1]), [0.0]], axis=0),
+            dense_shape=tf.stack([count + 1, self.x.shape[0]]),
         )
-        return tf.ensure_shape(
-            tf.raw_ops.SparseMatrixMatMul(a=matrix, b=self.x.value()), [None, self.x.shape[1]]
-        )
+        product = tf.raw_ops.SparseMatrixMatMul(a=matrix, b=self.x.value())
+        return tf.ensure_shape(product[:count], [None, self.x.shape[1]])
 
     def propagated(self, x: tf.Tensor, mean: tf.Tensor, has_neighbours: tf.Tensor) -> tf.Tensor:
         """Z of items from their X and their neighbours' mean X; float32 [n, width]."""

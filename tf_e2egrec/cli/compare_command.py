@@ -1,5 +1,6 @@
 """Commands that compare models: compare, and report, which renders its tables again."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -7,7 +8,7 @@ import typer
 
 from tf_e2egrec.cli.console import announce, console, working
 from tf_e2egrec.cli.data_commands import make_graph, make_subgraphs
-from tf_e2egrec.cli.options import Beam, Data, Dataset, Force, Seeds, beam_arguments
+from tf_e2egrec.cli.options import AsJson, Beam, Data, Dataset, Force, Seeds, beam_arguments
 from tf_e2egrec.comparison.compare_directory import CompareDirectory
 from tf_e2egrec.dataset.description import DatasetDescription, load_description
 
@@ -92,12 +93,21 @@ def compare(
     _report(directory, description, chosen, seeds, jobs, bootstrap, leak_checks, tuning)
 
 
-def report(directory: Directory) -> None:
-    """Write DIR/report.md and DIR/report.html again from DIR/report.json, and print the tables."""
+def report(directory: Directory, as_json: AsJson = False) -> None:
+    """Write DIR/report.md and DIR/report.html again from DIR/report.json, and print the tables.
+
+    Example: e2egrec report runs/compare
+
+    Example: e2egrec report runs/compare --json
+    """
     from tf_e2egrec.evaluation.comparison import HTML_FILE, MARKDOWN_FILE, regenerate
     from tf_e2egrec.evaluation.comparison_tables import render_comparison
 
-    console.print(render_comparison(regenerate(directory)))
+    found = regenerate(directory)
+    if as_json:
+        console.print_json(json.dumps(found))
+        return
+    console.print(render_comparison(found))
     console.print(f"wrote {directory / MARKDOWN_FILE} and {directory / HTML_FILE}", soft_wrap=True)
 
 

@@ -26,9 +26,9 @@ def synthesize(
         Path, typer.Argument(help="Where to write logs, tables and dataset.yaml; must not exist.")
     ],
     impressions: Annotated[int, typer.Option(min=1000, help="Rows of the video log.")] = 300_000,
-    users: Annotated[int, typer.Option(min=10)] = 8_000,
-    videos: Annotated[int, typer.Option(min=50)] = 3_000,
-    days: Annotated[int, typer.Option(min=5)] = 14,
+    users: Annotated[int, typer.Option(min=10, help="How many.")] = 8_000,
+    videos: Annotated[int, typer.Option(min=50, help="How many.")] = 3_000,
+    days: Annotated[int, typer.Option(min=5, help="Length of the log, days; the last two test.")] = 14,
     seed: Annotated[int, typer.Option(help="The same seed writes the same bytes.")] = 0,
     graph_signal: Annotated[
         float,
@@ -100,7 +100,12 @@ def swing(
     beam: Beam = "",
     force: Force = False,
 ) -> None:
-    """Compute Swing item-item edges, one set per graph snapshot, with a Beam pipeline."""
+    """Compute Swing item-item edges, one set per graph snapshot, with a Beam pipeline.
+
+    Writes RUN_DIR/graph, and prints how many rows were read, left out and linked.
+
+    Example: e2egrec swing demo-data/dataset.yaml --out runs/demo --beam "--swing_shards=4"
+    """
     description, run = open_run(dataset, out, data)
     make_graph(description, run, beam_arguments(beam), force)
     run.keep_description(dataset)
@@ -113,7 +118,12 @@ def subgraphs(
     beam: Beam = "",
     force: Force = False,
 ) -> None:
-    """Write every impression's sampled subgraph as a GraphTensor, with a Beam pipeline."""
+    """Write every impression's sampled subgraph as a GraphTensor, with a Beam pipeline.
+
+    Reads RUN_DIR/graph (`e2egrec swing`) and the logs; writes RUN_DIR/subgraphs.
+
+    Example: e2egrec subgraphs demo-data/dataset.yaml --out runs/demo
+    """
     description, run = open_run(dataset, out, data)
     make_subgraphs(description, run, beam_arguments(beam), force)
     run.keep_description(dataset)

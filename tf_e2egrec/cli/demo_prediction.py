@@ -41,9 +41,24 @@ def show_demo_prediction(run: RunDirectory, base: Path) -> None:
         with RankingClient(server.target, base.name) as client:
             answer = rank(client, user, ids[:_CANDIDATES], ids[_CANDIDATES:], {})
         console.print(ranking_table(answer, user))
+    if user == str(users.key[users.id == user][0]) and "user" in _text_columns(run):
+        console.print(
+            "no feature table has the text of user ids, so this user is a number that the model does not know; give --user one",
+            soft_wrap=True,
+        )
     console.print("the prediction above went over gRPC; try it yourself:", soft_wrap=True)
     console.print(f"  e2egrec serve {base} &", soft_wrap=True)
     console.print(
         f"  e2egrec predict --name {base.name} --user {user} --candidates {','.join(ids[:_CANDIDATES])}",
         soft_wrap=True,
     )
+
+
+def _text_columns(run: RunDirectory) -> list[str]:
+    """Columns that the logs have as text."""
+    from tf_e2egrec.dataset.artefact import read_manifest
+
+    found: list[str] = read_manifest(run.subgraphs, "subgraphs", "e2egrec subgraphs").details.get(
+        "string_columns", []
+    )
+    return found

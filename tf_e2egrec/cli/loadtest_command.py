@@ -73,8 +73,9 @@ def loadtest(
     Requests are sent at their time, however slowly others are answered, and latency counts from that time: a server that
     stalls cannot hide it.
 
-    Examples: e2egrec loadtest runs/demo/run/export/R5 --rate 200
-              e2egrec loadtest --target 127.0.0.1:8500 --name R5 --items items.txt --max-p99 50
+    Example: e2egrec loadtest runs/demo/run/export/R5 --rate 200
+
+    Example: e2egrec loadtest --target 127.0.0.1:8500 --name R5 --items items.txt --max-p99 50
     """
     from serving.load_test.load_plan import LoadPlan
     from serving.load_test.load_requests import Shape

@@ -1,14 +1,28 @@
 """Commands about models: train, evaluate, export."""
 
+import contextlib
+import json
+import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.padding import Padding
 
 from tf_e2egrec.cli.console import announce, console, say_up_to_date, working
 from tf_e2egrec.cli.current import require_current_subgraphs
-from tf_e2egrec.cli.options import Data, Dataset, Force, Models, Out, Run, Seeds, model_names, open_run
+from tf_e2egrec.cli.options import (
+    AsJson,
+    Data,
+    Dataset,
+    Force,
+    Models,
+    Out,
+    Run,
+    Seeds,
+    model_names,
+    open_run,
+)
 from tf_e2egrec.dataset.artefact import Manifest, StaleArtefactError, read_manifest
 from tf_e2egrec.dataset.description import DatasetDescription
 from tf_e2egrec.stages.run_directory import RunDirectory
@@ -22,7 +36,12 @@ def train(
     seeds: Seeds = 1,
     force: Force = False,
 ) -> None:
-    """Train models on the subgraphs of RUN_DIR."""
+    """Train models on the subgraphs of RUN_DIR.
+
+    An interrupted training goes on where it stopped. Writes RUN_DIR/models/MODEL/seed-N: weights, history, TensorBoard.
+
+    Example: e2egrec train demo-data/dataset.yaml --out runs/demo --models R0,R5 --seeds 3
+    """
     description, run = open_run(dataset, out, data)
     names = model_names(models, description)
     subgraphs = require_current_subgraphs(description, run)
@@ -37,11 +56,20 @@ def evaluate(
         typer.Option(help="`valid` shows figures to choose by, and leaves the test split alone."),
     ] = "test",
     force: Force = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Evaluate every trained model of RUN_DIR on a split, per day and overall; writes report.json and report.md to
-    RUN_DIR/evaluation, or to RUN_DIR/evaluation-valid.
+    """Evaluate every trained model of RUN_DIR on a split, per day and overall.
+
+    Writes report.json and report.md to RUN_DIR/evaluation, or to RUN_DIR/evaluation-valid. docs/evaluation.md says how to read them.
+
+    Example: e2egrec evaluate runs/demo --split valid
     """
-    evaluate_run(RunDirectory(run_dir), force, split)
+    if not as_json:
+        evaluate_run(RunDirectory(run_dir), force, split)
+        return
+    with contextlib.redirect_stdout(sys.stderr):
+        report = evaluate_run(RunDirectory(run_dir), force, split)
+    console.print_json(json.dumps(report))
 
 
 def export(
@@ -84,6 +112,8 @@ def export(
     """Export a trained model for TensorFlow Serving, with a warm-up file.
 
     It is loaded by a fresh process and compared with the Python model before it appears.
+
+    Example: e2egrec export runs/demo --model R5 --min-auc 0.6 --not-worse-than-live
     """
     live_tolerance = tolerance if not_worse_than_live else None
     export_run(RunDirectory(run_dir), model, seed, to, version, kind, min_auc, live_tolerance, batching)
@@ -98,13 +128,14 @@ def train_all(
     force: bool,
 ) -> None:
     """Train every model with every seed, but those that are there already."""
-    from tf_e2egrec.stages.train import train_fingerprint, train_model
+    from tf_e2egrec.stages.train import remove_checkpoints, train_fingerprint, train_model
 
     for name in names:
         for seed in range(seeds):
             directory = run.model(name, seed)
             if not force and _is_current(directory, train_fingerprint(description, name, seed, subgraphs)):
                 say_up_to_date("train", directory)
+                remove_checkpoints(directory)
                 continue
             announce("train", str(run.subgraphs), str(directory))
             manifest = train_model(run, description, subgraphs, name, seed)
@@ -117,9 +148,9 @@ def train_all(
             console.print(Padding(f"parameters: {sizes}", (0, 0, 0, 4), expand=False))
 
 
-def evaluate_run(run: RunDirectory, force: bool, split: Literal["valid", "test"] = "test") -> None:
-    """Run the evaluate stage, unless its output is up to date, and print its tables."""
-    from tf_e2egrec.evaluation.report import render_report
+def evaluate_run(run: RunDirectory, force: bool, split: Literal["valid", "test"] = "test") -> dict[str, Any]:
+    """Run the evaluate stage, unless its output is up to date, and print its tables; returns the report as JSON has it."""
+    from tf_e2egrec.evaluation.report import as_json, render_report
     from tf_e2egrec.stages.evaluate import current_report, evaluate_models, evaluation_directory
 
     directory = evaluation_directory(run, split)
@@ -133,6 +164,8 @@ def evaluate_run(run: RunDirectory, force: bool, split: Literal["valid", "test"]
     if split == "valid":
         console.print("Figures of the validation split: to choose by, never to report.")
     console.print(render_report(report))
+    found: dict[str, Any] = as_json(report)
+    return found
 
 
 def export_run(

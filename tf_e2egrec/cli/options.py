@@ -30,6 +30,7 @@ Models = Annotated[
 ]
 Seeds = Annotated[int, typer.Option("--seeds", min=1, help="Train each model with the seeds 0 .. N-1.")]
 Force = Annotated[bool, typer.Option("--force", help="Make the output again even where it is up to date.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Beam = Annotated[
     str,
     typer.Option(

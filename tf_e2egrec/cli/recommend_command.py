@@ -71,10 +71,12 @@ def recommend(
         console.print(note)
     console.print(f"wrote {out / 'report.md'}", soft_wrap=True)
     if export is not None:
+        from serving.rollout.version_files import add_batching_parameters
         from tf_e2egrec.retrieval.export import export_recommender
         from tf_e2egrec.retrieval.train import model_directory
 
-        made = export_recommender(model_directory(out, export, 0), split, out / "export" / export, items)
+        trained, to = model_directory(out, export, 0), out / "export" / export
+        made = export_recommender(trained, split, to, items, finish=add_batching_parameters)
         console.print(f"wrote {made}", soft_wrap=True)
 
 

@@ -63,7 +63,10 @@ def canary(
     wait: Wait = DEFAULT_WAIT,
     as_json: AsJson = False,
 ) -> None:
-    """Load a version beside the stable one, try it by its warm-up records, and point `canary` at it."""
+    """Load a version beside the stable one, try it by its warm-up records, and point `canary` at it.
+
+    Example: e2egrec rollout canary models.config --target HOST:8500 --max-difference 0.5
+    """
     with _open(config, target, name, models, wait) as rollout, working("canary"):
         change = rollout.canary(version, max_difference)
     _report("canary", change, as_json)
@@ -78,7 +81,10 @@ def promote(
     wait: Wait = DEFAULT_WAIT,
     as_json: AsJson = False,
 ) -> None:
-    """Point `stable` at the canary's version; the former one stays loaded."""
+    """Point `stable` at the canary's version; the former one stays loaded.
+
+    Example: e2egrec rollout promote models.config --target HOST:8500
+    """
     with _open(config, target, name, models, wait) as rollout, working("promote"):
         change = rollout.promote()
     _report("promote", change, as_json)
@@ -96,7 +102,10 @@ def rollback(
     wait: Wait = DEFAULT_WAIT,
     as_json: AsJson = False,
 ) -> None:
-    """Point `stable` back at the version that was stable before."""
+    """Point `stable` back at the version that was stable before.
+
+    Example: e2egrec rollout rollback models.config --target HOST:8500
+    """
     with _open(config, target, name, models, wait) as rollout, working("rollback"):
         change = rollout.withdraw() if stop_canary else rollout.rollback()
     _report("rollback", change, as_json)
@@ -110,7 +119,10 @@ def status(
     models: Models = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show versions, labels and states: what MODELS_CONFIG says, and what each server does."""
+    """Show versions, labels and states: what MODELS_CONFIG says, and what each server does.
+
+    Example: e2egrec rollout status models.config --target HOST:8500 --json
+    """
     with _open(config, target, name, models, DEFAULT_WAIT) as rollout:
         found = rollout.status()
     if as_json:

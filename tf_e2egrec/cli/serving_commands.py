@@ -52,7 +52,11 @@ def serve(
 ) -> None:
     """Serve an export: TensorFlow Serving where it is installed, else a local development server.
 
-    TensorFlow Serving is used when `tensorflow_model_server` is on PATH or TENSORFLOW_MODEL_SERVER names it.
+    TensorFlow Serving is used when `tensorflow_model_server` is on PATH or TENSORFLOW_MODEL_SERVER names it. Runs until Ctrl-C.
+
+    Example: e2egrec serve runs/demo/export/R5 --port 8500 --rest-port 8501
+
+    Example: e2egrec serve --config models.config --config-poll 10
     """
     from serving.development_server.development_server import wait_for_interrupt
     from serving.server_command import start_server

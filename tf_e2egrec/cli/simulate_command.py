@@ -28,9 +28,11 @@ def simulate(
     impressions: Annotated[
         int, typer.Option(min=1000, help="Rows of the video log; the last day's share gives way to requests.")
     ] = ShortVideoConfig.impressions,
-    users: Annotated[int, typer.Option(min=10)] = ShortVideoConfig.users,
-    videos: Annotated[int, typer.Option(min=50)] = ShortVideoConfig.videos,
-    days: Annotated[int, typer.Option(min=5)] = ShortVideoConfig.days,
+    users: Annotated[int, typer.Option(min=10, help="How many.")] = ShortVideoConfig.users,
+    videos: Annotated[int, typer.Option(min=50, help="How many.")] = ShortVideoConfig.videos,
+    days: Annotated[
+        int, typer.Option(min=5, help="Length of the log, days; the last one tests.")
+    ] = ShortVideoConfig.days,
     seed: Annotated[int, typer.Option(help="Of the generated data.")] = ShortVideoConfig.seed,
     graph_signal: Annotated[
         float, typer.Option(min=0, max=1, help="How much co-clicks tell beyond the features.")

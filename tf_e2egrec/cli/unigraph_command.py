@@ -18,7 +18,12 @@ def unigraph(
     ] = "latest",
     beam: Beam = "",
 ) -> None:
-    """Write the heterogeneous graph of one snapshot in TF-GNN's unigraph layout, with a Beam pipeline."""
+    """Write the heterogeneous graph of one snapshot in TF-GNN's unigraph layout, with a Beam pipeline.
+
+    Reads RUN_DIR/graph (`e2egrec swing`) and the logs; writes RUN_DIR/unigraph.
+
+    Example: e2egrec unigraph demo-data/dataset.yaml --out runs/demo --snapshot latest
+    """
     from beam_pipelines.unigraph import parse_snapshot, run_unigraph, statistics_tables
 
     description, run = open_run(dataset, out, data)

@@ -115,6 +115,15 @@ def test_stay_is_cut_to_its_maximum_and_missing_is_no_label(describe):
     np.testing.assert_array_equal(events.stay, np.float32([60, 90, np.nan, 0]))
 
 
+@pytest.mark.parametrize(
+    ("unit", "seconds"), [("us", 1e-6), ("ms", 1e-3), ("s", 1), ("min", 60), ("h", 3600), ("d", 86_400)]
+)
+def test_units_of_the_stay(describe, unit, seconds):
+    spec = {"column": "stay", "unit": unit, "maximum": 1e9}
+    events, _ = _canonical(describe(log={"stay": spec}), stay=[2.0] * 4)
+    np.testing.assert_allclose(events.stay, np.float32([2 * seconds] * 4), rtol=1e-6)
+
+
 def test_context_features_of_several_logs(describe):
     logs = [
         {

@@ -125,5 +125,6 @@ def test_parameter_servers_train_and_do_without_a_worker_that_was_killed(tmp_pat
             one.wait()
     assert not is_killed
     found = dict(np.load(tmp_path / "chief.npz"))
-    assert found["steps"] >= 150  # of 160: two workers may count a step as one
+    assert 80 <= found["steps"] <= 160  # two workers' steps count as one where they overlap
+    assert np.abs(found["task_weights"] - 1).max() > 0.01
     assert auc_of(found) > 0.75

@@ -83,9 +83,17 @@ def train_asynchronously(folder, kill_at):
     """Workers compute, one process holds the variables, the chief hands out steps and does not mind a lost worker."""
     del kill_at
     resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
+    # With a thread for all operations, one that waits for another process keeps it from being answered.
+    threads = 4
+    tf.config.threading.set_inter_op_parallelism_threads(threads)
     if resolver.task_type != "chief":
+        config = tf.compat.v1.ConfigProto(inter_op_parallelism_threads=threads)
         server = tf.distribute.Server(
-            resolver.cluster_spec(), job_name=resolver.task_type, task_index=resolver.task_id, protocol="grpc"
+            resolver.cluster_spec(),
+            job_name=resolver.task_type,
+            task_index=resolver.task_id,
+            protocol="grpc",
+            config=config,
         )
         (folder / f"{resolver.task_type}-{resolver.task_id}.up").touch()
         server.join()

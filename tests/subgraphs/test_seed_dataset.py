@@ -107,12 +107,21 @@ def test_an_epoch_has_one_sample_and_steps_have_many(sources):
     assert counts["step"] > 1
 
 
-def test_samples_of_a_resumed_run(sources):
+@pytest.mark.parametrize(
+    ("source", "resample"), [("table", "step"), ("table", "epoch"), ("records", "never")]
+)
+@pytest.mark.parametrize("unparsed", [False, True])
+def test_samples_of_a_resumed_run(sources, source, resample, unparsed):
     """Within `epoch_dataset` the seed is a tensor, and an epoch may start in its middle."""
-    source = sources["table"]
+
+    def impressions(seed):
+        return sources[source].impressions("train", seed, resample)
+
+    def leaving_out(seed, skip):
+        return sources[source].impressions("train", seed, resample, skip)
 
     def run(start=(0, 0)):
-        batches = epoch_dataset(lambda seed: source.impressions("train", seed, "step"), 5, 2, start)
+        batches = epoch_dataset(leaving_out if unparsed else impressions, 5, 2, start)
         return [places(graph) for graph, _ in batches]
 
     whole, rest = run(), run((1, 2))

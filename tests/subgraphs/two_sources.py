@@ -64,11 +64,13 @@ class Source:
         features = self.description.item_features, self.description.user_features
         return tuple(FeatureTable(*pair) for pair in zip(tables, features, strict=True))
 
-    def impressions(self, split: str, seed: int | None = None, resample: str = "never") -> tf.data.Dataset:
+    def impressions(
+        self, split: str, seed: int | None = None, resample: str = "never", skip: int = 0
+    ) -> tf.data.Dataset:
         """Batches of a split."""
         training = self.description.training.model_copy(update={"resample": resample})
         description = self.description.model_copy(update={"training": training})
-        return impressions(self.directory, split, description, *self.tables, seed=seed)
+        return impressions(self.directory, split, description, *self.tables, seed=seed, skip=skip)
 
 
 def write_sources(folder: Path) -> dict[str, Source]:

@@ -25,6 +25,11 @@ def test_the_rest_from_any_place_is_the_rest_of_the_whole(start):
     whole = rows(epoch_dataset(shuffled, 3, epochs=3))
     assert rows(epoch_dataset(shuffled, 3, epochs=3, start=start)) == whole[start[0] * 5 + start[1] :]
 
+    def leaving_out(seed, skip):
+        return shuffled(seed).skip(skip)
+
+    assert rows(epoch_dataset(leaving_out, 3, epochs=3, start=start)) == whole[start[0] * 5 + start[1] :]
+
 
 def test_the_order_is_a_function_of_the_seed_and_not_of_the_process():
     found = []

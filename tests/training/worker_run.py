@@ -83,7 +83,7 @@ def train_asynchronously(folder, kill_at):
     """Workers compute, one process holds the variables, the chief hands out steps and does not mind a lost worker."""
     del kill_at
     resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
-    # With a thread for all operations, one that waits for another process keeps it from being answered.
+    # With a single thread for operations, these processes have been seen to hang.
     threads = 4
     tf.config.threading.set_inter_op_parallelism_threads(threads)
     if resolver.task_type != "chief":

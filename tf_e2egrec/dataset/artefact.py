@@ -132,8 +132,6 @@ def publish(directory: str | Path) -> Iterator[Path]:
     target = Path(directory)
     target.parent.mkdir(parents=True, exist_ok=True)
     restore_directory(target)
-    for leftover in target.parent.glob(f".{target.name}.staging-*"):
-        shutil.rmtree(leftover, ignore_errors=True)
     staging = target.parent / f".{target.name}.staging-{uuid.uuid4().hex[:8]}"
     staging.mkdir()
     try:
@@ -166,7 +164,13 @@ def replace_directory(source: Path, target: Path) -> None:
 
 
 def restore_directory(target: Path) -> None:
-    """Put an older directory back that a replacement, killed between its two renames, had moved aside."""
-    if not target.exists():
-        for retired in sorted(target.parent.glob(f".{target.name}.{_RETIRED}-*"))[:1]:
+    """Put an older directory back that a replacement, killed between its two renames, had moved aside.
+
+    Whatever else killed commands left beside the target is removed: nobody else may be at work on it.
+    """
+    left = sorted(target.parent.glob(f".{target.name}.staging-*"))
+    for retired in left:
+        if retired.name.startswith(f".{target.name}.{_RETIRED}-") and not target.exists():
             retired.replace(target)
+    for leftover in left:
+        shutil.rmtree(leftover, ignore_errors=True)

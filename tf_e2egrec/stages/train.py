@@ -103,10 +103,10 @@ def _train(
     parameters = parameter_counts(network)
     fingerprint = train_fingerprint(description, model, seed, subgraphs)
     target = run.model(model, seed)
-    checkpoints = _open_checkpoints(target.with_name(f".{target.name}.checkpoint"), fingerprint)
+    checkpoints = _open_checkpoints(_checkpoint_directory(target), fingerprint)
 
-    def one_epoch(epoch_seed: Any) -> tf.data.Dataset:
-        return impressions(run.subgraphs, "train", description, *tables, seed=epoch_seed)
+    def one_epoch(epoch_seed: Any, skip: Any = 0) -> tf.data.Dataset:
+        return impressions(run.subgraphs, "train", description, *tables, seed=epoch_seed, skip=skip)
 
     def batch_at(epoch: int, step: int) -> Any:
         return next(iter(epoch_dataset(one_epoch, seed, epoch + 1, (epoch, step))))
@@ -147,6 +147,15 @@ def _train(
         )
         write_manifest(staging, manifest)
     return manifest
+
+
+def remove_checkpoints(target: Path) -> None:
+    """Remove what a training that was killed after its end left beside the model."""
+    shutil.rmtree(_checkpoint_directory(target), ignore_errors=True)
+
+
+def _checkpoint_directory(target: Path) -> Path:
+    return target.with_name(f".{target.name}.checkpoint")
 
 
 def _new_network(

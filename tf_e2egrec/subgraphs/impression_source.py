@@ -24,6 +24,7 @@ def impressions(
     *,
     files: Sequence[str] | None = None,
     seed: int | tf.Tensor | None = None,
+    skip: int | tf.Tensor = 0,
 ) -> tf.data.Dataset:
     """Batches of (batch graph, labels) of a split, with neighbours from the records or from the neighbour tables.
 
@@ -37,6 +38,7 @@ def impressions(
       files: some of the split's files; all when absent.
       seed: to train: orders the impressions by `training.order` and samples as `training.resample` says. None keeps the
         order of the files (time) and never resamples.
+      skip: batches at the start that are left out, before they are parsed and sampled.
 
     Raises:
       E2EGRecError: the split is empty, or the tables are missing.
@@ -47,7 +49,7 @@ def impressions(
     resample = "never" if seed is None else spec.resample
     if description.graph.sampling.has_neighbours_in_records and resample == "never":
         return subgraph_dataset(
-            files, description, item_table, user_table, spec.batch_size, shuffle_seed=shuffle_seed
+            files, description, item_table, user_table, spec.batch_size, shuffle_seed=shuffle_seed, skip=skip
         )
     sampler = SeedSampler(
         tables=SnapshotTables(directory),
@@ -64,4 +66,5 @@ def impressions(
         shuffle_seed=shuffle_seed,
         resample=resample,
         resample_seed=0 if seed is None else seed,  # which may be a tensor
+        skip=skip,
     )

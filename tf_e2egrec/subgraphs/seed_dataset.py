@@ -7,9 +7,9 @@ import tensorflow as tf
 import tensorflow_gnn as tfgnn
 
 from tf_e2egrec.dataset.description import DatasetDescription
-from tf_e2egrec.subgraphs.batch_graph import Labels, assemble_batch_graph, merge_records
+from tf_e2egrec.subgraphs.batch_graph import Labels, assemble_batch_graph
 from tf_e2egrec.subgraphs.feature_table import FeatureTable
-from tf_e2egrec.subgraphs.graph_schema import seed_spec
+from tf_e2egrec.subgraphs.placed_impressions import PlacedImpressions, impression_parser
 from tf_e2egrec.subgraphs.seed_sampler import SeedSampler
 from tf_e2egrec.subgraphs.subgraph_dataset import serialized_records
 
@@ -28,6 +28,7 @@ def seed_dataset(
     shuffle_seed: int | tf.Tensor | None = None,
     resample: Resample = "never",
     resample_seed: int | tf.Tensor = 0,
+    skip: int | tf.Tensor = 0,
 ) -> tf.data.Dataset:
     """Batches of (batch graph, labels): those of `subgraph_dataset`, but the neighbours are sampled here.
 
@@ -41,24 +42,24 @@ def seed_dataset(
       resample: `never`: the sample that records hold; `epoch`, `step`: another one each time the dataset is
         iterated, or for each batch.
       resample_seed: of the samples; the k-th iteration draws the same ones in every run.
+      skip: as in `subgraph_dataset`.
 
     Returns:
       A dataset. Sampling runs in this process, beside the model and mostly without Python's lock; a batch graph
       holds a seed once where records repeat it.
     """
-    spec = seed_spec(description)
+    parse = impression_parser(description)
 
     def to_batch_graph(serialized: tf.Tensor, epoch: tf.Tensor) -> tuple[tfgnn.GraphTensor, Labels]:
-        batch = tfgnn.parse_example(spec, serialized, validate=False)
-        return with_neighbours(batch, sampler, epoch, item_table, user_table)
+        return with_neighbours(parse(serialized), sampler, epoch, item_table, user_table)
 
     batches = serialized_records(files, shuffle_seed).batch(batch_size)
-    numbered = tf.data.Dataset.zip((batches, _epochs(resample, resample_seed)))
+    numbered = tf.data.Dataset.zip((batches, _epochs(resample, resample_seed))).skip(skip)
     return numbered.map(to_batch_graph, num_parallel_calls=2, deterministic=True).prefetch(2)
 
 
 def with_neighbours(
-    batch: tfgnn.GraphTensor,
+    batch: PlacedImpressions,
     sampler: SeedSampler,
     epoch: tf.Tensor,
     item_table: FeatureTable,
@@ -67,22 +68,17 @@ def with_neighbours(
     """Turn parsed impressions into (batch graph, labels), as `compact` does with records.
 
     Args:
-      batch: GraphTensor of shape [B] without the edge set `swing`.
+      batch: the impressions.
       sampler: takes the neighbours from the tables.
       epoch: int64 scalar, see `SeedSampler`.
       item_table, user_table: where the features come from.
     """
-    merged = merge_records(batch)
-    graph = merged.graph
-    place_key = tf.gather(graph.node_sets["item"]["#id"], merged.place_node)
-    arguments = [place_key, merged.places, merged.readout["time"], epoch]
+    arguments = [batch.place_key, batch.places, batch.readout["time"], epoch]
     sampled = tf.numpy_function(sampler, arguments, _DTYPES, stateful=False)
     for tensor in sampled:
         tensor.set_shape([None])
     seed_key, seed_of_place, source, target, weight, propagation_weight = sampled
     item_ids, position = tf.unique(tf.concat([seed_key, source], axis=0))
-    recent = graph.edge_sets["recent"]
-    users = graph.node_sets["user"]["#id"]
     result = assemble_batch_graph(
         item_ids=item_ids,
         item_features=item_table(item_ids),
@@ -90,15 +86,15 @@ def with_neighbours(
         swing_source=position[tf.size(seed_key) :],
         swing_target=target,
         swing_features={"weight": weight, "propagation_weight": propagation_weight},
-        user_ids=users,
-        user_features=user_table(users),
-        recent_source=tf.gather(seed_of_place, merged.recent_place),
-        recent_target=tf.cast(recent.adjacency.target, tf.int32),
-        recent_age=recent["age"],
-        candidate_seed=tf.gather(seed_of_place, merged.first_place),
-        readout_features=merged.readout,
+        user_ids=batch.user,
+        user_features=user_table(batch.user),
+        recent_source=tf.gather(seed_of_place, batch.recent_place),
+        recent_target=batch.recent_target,
+        recent_age=batch.recent_age,
+        candidate_seed=tf.gather(seed_of_place, batch.first_place),
+        readout_features=batch.readout,
     )
-    return result, merged.labels
+    return result, batch.labels
 
 
 def _epochs(resample: Resample, seed: int | tf.Tensor) -> tf.data.Dataset:

@@ -37,6 +37,7 @@ def subgraph_dataset(
     user_table: FeatureTable,
     batch_size: int,
     shuffle_seed: int | tf.Tensor | None = None,
+    skip: int | tf.Tensor = 0,
 ) -> tf.data.Dataset:
     """Batches of (batch graph, labels), for `Model.fit`, `evaluate` and `predict`.
 
@@ -47,6 +48,7 @@ def subgraph_dataset(
       batch_size: impressions per batch; the last batch may be smaller.
       shuffle_seed: shuffle files and, within a buffer, records, anew at each epoch; None keeps the order of
         the files (time).
+      skip: batches at the start that are read, but not parsed, and left out.
 
     Returns:
       A dataset; parsing and compaction run ahead of the model.
@@ -56,7 +58,7 @@ def subgraph_dataset(
     def to_batch_graph(serialized: tf.Tensor) -> tuple[tfgnn.GraphTensor, dict[str, tf.Tensor]]:
         return compact(tfgnn.parse_example(spec, serialized, validate=False), item_table, user_table)
 
-    records = serialized_records(files, shuffle_seed).batch(batch_size)
+    records = serialized_records(files, shuffle_seed).batch(batch_size).skip(skip)
     return records.map(to_batch_graph, num_parallel_calls=2, deterministic=True).prefetch(2)
 
 

@@ -1,5 +1,6 @@
 """`epoch_dataset`: the batches of a whole run, in an order that is a function of (seed, epoch)."""
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ _GRAPH_SEED = 87654321
 
 
 def epoch_dataset(
-    make: Callable[[tf.Tensor], tf.data.Dataset],
+    make: Callable[..., tf.data.Dataset],
     seed: int,
     epochs: int,
     start: tuple[int, int] = (0, 0),
@@ -22,7 +23,8 @@ def epoch_dataset(
     `steps_per_epoch`: the dataset does not say where an epoch ends.
 
     Args:
-      make: from an int64 scalar tensor, the epoch's seed, to the batches of one epoch; it is traced once.
+      make: from an int64 scalar tensor, the epoch's seed, to the batches of one epoch; it is traced once. Where it has an
+        argument `skip`, an int64 scalar tensor, it leaves out so many batches itself, before it makes them.
       seed: of the run.
       epochs: of the whole run.
       start: (epoch, steps of that epoch that are done) to start from.
@@ -39,11 +41,13 @@ def epoch_dataset(
       (4, 1, True)
     """
     first_epoch, first_step = start
+    leaves_out = "skip" in inspect.signature(make).parameters
 
     def of_epoch(epoch: tf.Tensor) -> Any:
         # The seed of this function's graph: TensorFlow mixes it into every seed, and the process's own may be any.
         tf.random.set_seed(_GRAPH_SEED)
         done = tf.where(epoch == first_epoch, tf.constant(first_step, tf.int64), 0)
-        return make(seed * _EPOCHS_PER_SEED + epoch).skip(done)
+        of_seed = seed * _EPOCHS_PER_SEED + epoch
+        return make(of_seed, skip=done) if leaves_out else make(of_seed).skip(done)
 
     return tf.data.Dataset.range(first_epoch, epochs).flat_map(of_epoch)

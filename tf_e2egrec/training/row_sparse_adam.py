@@ -85,7 +85,7 @@ class RowSparseAdam(tf.keras.optimizers.Optimizer):
             change = rate * m / (tf.sqrt(v) + self.epsilon)
             if self.row_decay:
                 change += tf.cast(self.learning_rate, variable.dtype) * self.row_decay * former
-            # On CPUs, TensorFlow's `scatter_sub` is twenty times as slow.
+            # On CPUs, TensorFlow's `scatter_sub` is many times as slow.
             variable.scatter_update(tf.IndexedSlices(former - change, rows))
         else:
             first.assign(self.beta_1 * first + (1 - self.beta_1) * gradient)

@@ -21,6 +21,13 @@ class WorkerCheckpoints(Checkpoints):
       directory, fingerprint, every, callbacks: as for `Checkpoints`, and the same for all workers.
       is_chief: whether this is worker 0.
       **kwargs: others of `Checkpoints`.
+
+    Example:
+      >>> import tempfile
+      >>> checkpoints = WorkerCheckpoints(tempfile.mkdtemp(), "version 1", is_chief=False)
+      >>> checkpoints.remove()  # they are the chief's
+      >>> checkpoints.directory.exists(), checkpoints.start
+      (True, (0, 0))
     """
 
     def __init__(

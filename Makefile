@@ -37,7 +37,7 @@ lock: venv
 	@$(BIN)/pip freeze --all --exclude-editable --exclude pip >> requirements.lock
 
 notebooks: venv
-	@$(BIN)/python -m pytest --nbmake notebooks
+	@$(BIN)/python -m pytest --nbmake --nbmake-timeout=1800 --timeout=1800 notebooks
 
 docs: venv
 	@$(BIN)/mkdocs build --strict

@@ -4,10 +4,10 @@
 
 One log (100k impressions with up to 10 recent items, 20k items with 150 neighbours each) is written with `graph.sampling.format:
 records` and `table`, with 100 neighbours for each candidate and none, or 10, for each recent item. Passes over the training split take
-turns, in batches of 2,048, shuffled and with neighbours and features attached, as `fit` gets them. `resample: step` draws a new sample
-for each batch. Rates are those of two cores, from CPU seconds: 2 / (CPU seconds per impression); the work runs in threads without
-Python's lock. The judged ones are those without neighbours of recent items: one neighbourhood per impression. `limit` is the
-rate at which the same files are read and shuffled, but not parsed.
+turns, in batches of 2,048, shuffled and with neighbours, as `fit` gets them; the log has no item features. `resample: step` draws a
+new sample for each batch. Rates are those of two cores, from CPU seconds: 2 / (CPU seconds per impression); the work runs in threads
+without Python's lock. The judged ones are those without neighbours of recent items: one neighbourhood per impression. `limit` is
+the rate at which the same files are read and shuffled, but not parsed.
 
 `waiting_share` is the share of wall time that a loop over the table source with new neighbours at each step waits for the next
 batch of a full model's training step, on two cores; other work on the machine counts. `input_against_step` is the CPU time of a batch's

@@ -17,6 +17,7 @@ class Size(NamedTuple):
       recent_fanout: neighbours of each recent item.
       batch: impressions per step.
       dim: width of embeddings and states.
+      exponent: of the power law that items are drawn by.
     """
 
     items: int
@@ -24,6 +25,7 @@ class Size(NamedTuple):
     recent_fanout: int = 0
     batch: int = 4_096
     dim: int = 64
+    exponent: float = 1.0
 
 
 def make_model(name: str, size: Size, users: int | None = None) -> Any:
@@ -61,11 +63,11 @@ def make_model(name: str, size: Size, users: int | None = None) -> Any:
     return model
 
 
-def popular(items: int, count: int, random: Any) -> Any:
-    """int64 [count] items, drawn by Zipf's law."""
+def popular(items: int, count: int, random: Any, exponent: float = 1.0) -> Any:
+    """int64 [count] items, drawn by a power law; by default Zipf's."""
     import numpy as np
 
-    cumulative = np.cumsum(1.0 / (1.0 + np.arange(items)))
+    cumulative = np.cumsum((1.0 + np.arange(items)) ** -exponent)
     return np.searchsorted(cumulative, random.random(count) * cumulative[-1])
 
 
@@ -81,13 +83,15 @@ def make_batch(size: Size, sees_neighbours: bool, seed: int) -> Any:
     from tf_e2egrec.subgraphs.batch_graph import assemble_batch_graph
 
     random = np.random.default_rng(seed)
-    candidate, row_of = np.unique(popular(size.items, size.batch, random), return_inverse=True)
-    recent, recent_row = np.unique(popular(size.items, size.batch * RECENT, random), return_inverse=True)
+    candidate, row_of = np.unique(popular(size.items, size.batch, random, size.exponent), return_inverse=True)
+    recent, recent_row = np.unique(
+        popular(size.items, size.batch * RECENT, random, size.exponent), return_inverse=True
+    )
     seeds = np.r_[candidate, recent]
     fanout = np.repeat([size.fanout, size.recent_fanout], [len(candidate), len(recent)]) * sees_neighbours
     target = np.repeat(np.arange(len(seeds)), fanout)
     share = (1 / np.maximum(fanout, 1)[target]).astype(np.float32)
-    neighbours = popular(size.items, len(target), random)
+    neighbours = popular(size.items, len(target), random, size.exponent)
     keys, position = (part.numpy() for part in tf.unique(np.r_[seeds, neighbours]))
     kinds = random.integers(0, FEATURE_VALUES, (FEATURES, size.items))
     graph = assemble_batch_graph(

@@ -1,16 +1,18 @@
 """A training step: the full model against the same ranker without a graph, and what the machine would allow.
 
-    python -m benchmarks.train_step [--quick] [--json]
+    python -m benchmarks.train_step [--exponent 1.0] [--quick] [--json]
 
 Batches of 4,096 impressions with five recent items each, embeddings of 64, eight side features of the items, gate and attention; items
-and neighbours by Zipf's law. R0 is the ranker without graph, R1 has X in the graph's place, R5 is the full model with GFAE and
+and neighbours by Zipf's law, or a power law of another exponent, to which the ratios are sensitive: the flatter it is, the more distinct
+neighbours a batch has. R0 is the ranker without graph, R1 has X in the graph's place, R5 is the full model with GFAE and
 GradNorm; R0 and R1 are given batches without neighbours. All steps of a size take turns in one process on one thread, in CPU
 seconds; a ratio is the median of the turns' ratios, and `spread` half of the distance between its quartiles. The last size, which has
 no target, gives each recent item ten neighbours, too: the default of `graph.sampling`.
 
-`limit` is what the step could not go below on this machine: the bytes that are gathered from and scattered to tables and along edges,
-at the rate at which `tf.gather` copies rows of 256 bytes, and the products of dense layers, forwards and backwards, at the
-rate of `tf.matmul`. Element-wise operations and what starts the operations are not in it.
+`limit` is roughly what the step could not go below on this machine: the bytes that are gathered from and scattered to tables and
+along edges, at the rate at which `tf.gather` copies rows of 256 bytes, and the products of dense layers, forwards and backwards, at the
+rate of `tf.matmul`. Element-wise operations and what starts the operations are not in it; rows are drawn uniformly for the rate, whereas
+those of popular neighbours may be found in the cache, so that a step of many edges may come close.
 
 `optimizer_share_1m` is the time that `RowSparseAdam` takes to update a batch's rows in a table of a million items, against R0's
 step; the table has Keras's Adam for comparison.
@@ -173,7 +175,9 @@ def optimizer_times(size: Size, rows: int, turns: int) -> dict[str, list[float]]
 
 def main(argv: list[str] | None = None) -> int:
     """Measure and report; 1 when a target is missed."""
-    arguments = benchmark_parser(__doc__).parse_args(argv)
+    parser = benchmark_parser(__doc__)
+    parser.add_argument("--exponent", type=float, default=1.0, help="of the power law of the items")
+    arguments = parser.parse_args(argv)
     threads = pin_threads(1)
     import tf_e2egrec  # noqa: F401  - before TensorFlow: it chooses Keras 2
 
@@ -185,6 +189,7 @@ def main(argv: list[str] | None = None) -> int:
     sizes, turns, rows = SIZES, TURNS, TABLE_ROWS
     if arguments.quick:
         sizes, turns, rows = {"quick": Size(500, 5, 2, batch=64, dim=16)}, 2, 2_000
+    sizes = {name: size._replace(exponent=arguments.exponent) for name, size in sizes.items()}
     rates = measured_rates(next(iter(sizes.values())).dim)
     ratios: dict[str, float] = {}
     figures: list[Any] = []

@@ -63,7 +63,7 @@ for name in ("taste", "no-taste"):
 MODELS = "R0,R1,R2,R5,R5-random-graph"
 assert (
     e2egrec(
-        f"compare {work}/taste/dataset.yaml --out {work}/compare --models {MODELS} --jobs 2 --bootstrap 100"
+        f"compare {work}/taste/dataset.yaml --out {work}/compare --models {MODELS} --jobs 2 --bootstrap 50"
     )
     == 0
 )
@@ -71,7 +71,7 @@ assert (
 # %%
 assert (
     e2egrec(
-        f"compare {work}/no-taste/dataset.yaml --out {work}/null --models R0,R1,R5 --jobs 2 --bootstrap 100"
+        f"compare {work}/no-taste/dataset.yaml --out {work}/null --models R0,R1,R5 --jobs 2 --bootstrap 50"
     )
     == 0
 )

@@ -13,7 +13,8 @@ _RECENT, _AGE = "edges/recent.#source", "edges/recent.age"
 
 
 class PlacedImpressions(NamedTuple):
-    """Parsed impressions, one after the other; `MergedRecords` says the same of parsed GraphTensors, at four times the cost.
+    """Parsed impressions, one after the other; `MergedRecords` says the same of parsed GraphTensors, which cost more to
+    parse.
 
     Attributes:
       place_key: int64 [P] item keys; of each impression the candidate, then its recent items, newest first.
@@ -41,8 +42,8 @@ class PlacedImpressions(NamedTuple):
 def impression_parser(description: DatasetDescription) -> Callable[[tf.Tensor], PlacedImpressions]:
     """A function of serialised records, string [B], that reads of them what does not follow from the rest.
 
-    A GraphTensor's parser looks at every feature of the schema, two thirds of which are sizes and indices that are the same in all
-    records or known from others.
+    A GraphTensor's parser looks at every feature of the schema, almost half of which are sizes and indices that are the same in
+    all records or known from others.
     """
     prefix = f"nodes/{READOUT}."
     fields = build_graph_schema(description).node_sets[READOUT].features

@@ -8,6 +8,8 @@ from tf_e2egrec.export.serving_graph import ServingGraph
 from tf_e2egrec.export.vector_ranker import VectorRanker
 from tf_e2egrec.models import E2EGRec
 
+_CHUNK_NEIGHBOURS = 25_600  # whose vectors are gathered at a time; of 64 numbers each, 6 MB
+
 
 class TableRanker(VectorRanker):
     """Ranks with the 1-hop propagation in the request, so that a fresh item may have other features and the neighbours of
@@ -21,6 +23,7 @@ class TableRanker(VectorRanker):
     def __init__(self, model: E2EGRec, graph: ServingGraph) -> None:
         super().__init__(model, graph, item_vectors(model, graph, with_z=False), name="table_ranker")
         self._fanout, self._recent_fanout = graph.fanout, graph.recent_fanout
+        self._chunk = max(1, _CHUNK_NEIGHBOURS // max(1, self._fanout))
         # Row r of the two tables belongs to row r of X; neighbours of no anchor are padding of share 0.
         anchors = tf.size(graph.anchor_keys)
         of_item = tf.tensor_scatter_nd_update(
@@ -37,8 +40,10 @@ class TableRanker(VectorRanker):
         self.neighbour_shares = tf.Variable(shares, trainable=False, name="neighbour_shares")
 
     def z_of(self, rows: tf.Tensor) -> tf.Tensor:
-        """See `VectorRanker`."""
-        return self._z(rows, self._fanout)
+        """See `VectorRanker`; in chunks, where a batch of requests has many candidates."""
+        return tf.cond(
+            tf.size(rows) <= self._chunk, lambda: self._z(rows, self._fanout), lambda: self._z_in_chunks(rows)
+        )
 
     def recent_z_of(self, rows: tf.Tensor) -> tf.Tensor:
         """See `VectorRanker`."""
@@ -50,6 +55,18 @@ class TableRanker(VectorRanker):
         own, has_own = self._mean(self.rows_of(tf.reshape(fresh.keys, [-1])), self._fanout)
         chosen = fresh.neighbours_given
         return tf.where(chosen[:, tf.newaxis], given, own), tf.where(chosen, has_given, has_own)
+
+    def _z_in_chunks(self, rows: tf.Tensor) -> tf.Tensor:
+        size = self._chunk
+        chunks = (tf.size(rows) + size - 1) // size
+        parts = tf.TensorArray(tf.float32, chunks, infer_shape=False, element_shape=[None, self.x.shape[1]])
+
+        def one(chunk: tf.Tensor, parts: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
+            z = self._z(rows[chunk * size : (chunk + 1) * size], self._fanout)
+            return chunk + 1, parts.write(chunk, z)
+
+        _, parts = tf.while_loop(lambda chunk, _: chunk < chunks, one, (0, parts), parallel_iterations=1)
+        return parts.concat()
 
     def _z(self, rows: tf.Tensor, fanout: int) -> tf.Tensor:
         x = self.x_of(rows)

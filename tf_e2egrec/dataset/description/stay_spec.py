@@ -7,7 +7,14 @@ from pydantic import Field, model_validator
 from tf_e2egrec.dataset.description.strict_model import StrictModel
 
 DurationUnit = Literal["s", "ms", "us", "min", "h", "d"]
-SECONDS_PER_UNIT: dict[str, float] = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "min": 60.0, "h": 3600.0, "d": 86_400.0}
+SECONDS_PER_UNIT: dict[str, float] = {
+    "s": 1.0,
+    "ms": 1e-3,
+    "us": 1e-6,
+    "min": 60.0,
+    "h": 3600.0,
+    "d": 86_400.0,
+}
 
 
 class StaySpec(StrictModel):

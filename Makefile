@@ -27,7 +27,7 @@ test: venv
 	@$(BIN)/python -m pytest -m "not slow" -n 2
 
 test-slow: venv
-	@$(BIN)/python -m pytest -m slow
+	@$(BIN)/python -m pytest -m slow --ignore=tests/faults
 
 faults: venv
 	@$(BIN)/python -m pytest tests/faults -n 2

@@ -137,17 +137,6 @@ def test_a_graph_without_edges(nightly: Nightly) -> None:
     assert nightly.counters("subgraphs")["swing_edges"] == 0
 
 
-@pytest.mark.slow
-def test_a_graph_without_edges_is_trained_and_exported(nightly: Nightly) -> None:
-    nightly.of(no_edges)
-    for command in (("train", "--models", "R5"),):
-        done = nightly.command(*command)
-        assert done.code == 0, done.err
-    for name in ("evaluate", "export"):
-        done = nightly.warm.command(name, nightly.run, below=nightly.run)
-        assert done.code == 0, done.err
-
-
 def test_clicks_again_and_again_are_no_loops(nightly: Nightly) -> None:
     """Each user clicks one of three items all the time: an item is never its own neighbour."""
 

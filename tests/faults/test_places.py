@@ -68,9 +68,9 @@ def test_swing_and_subgraphs_at_a_place_that_takes_nothing(
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("name", BY_NAME)
+@pytest.mark.parametrize("name", ["swing", "subgraphs"])
 def test_every_stage_on_a_disk_that_fills(chain: Chain, tmp_path: Path, tally: Tally, name: str) -> None:
-    for place in (0.0, 0.3, 0.6, 1.0) if name in ("swing", "subgraphs", "refresh") else (0.8,):
+    for place in (0.0, 0.3, 0.6, 1.0):
         strike(chain, name, "ENOSPC", place, tmp_path, tally)
 
 
@@ -98,13 +98,6 @@ def fill(disk: Path, left: int) -> Path:
 
 @pytest.mark.parametrize(("name", "left"), [("swing", 8), ("subgraphs", 8), ("subgraphs", 256)])
 def test_a_disk_that_is_full(chain: Chain, small_disk: Path, tally: Tally, name: str, left: int) -> None:
-    full_disk(chain, small_disk, tally, name, left)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1800)
-@pytest.mark.parametrize(("name", "left"), [("train", 16), ("train", 600), ("evaluate", 4), ("export", 64)])
-def test_a_disk_that_is_full_slow(chain: Chain, small_disk: Path, tally: Tally, name: str, left: int) -> None:
     full_disk(chain, small_disk, tally, name, left)
 
 

@@ -2,7 +2,6 @@
 
 import ast
 import configparser
-import os
 import re
 from importlib.metadata import version as installed
 from pathlib import Path
@@ -105,17 +104,6 @@ def test_no_secret_of_the_environment_is_written_down(chain: Chain, tmp_path: Pa
     texts += [done.out.encode(), done.err.encode()]
     for secret in SECRETS.values():
         assert not any(secret.encode() in text for text in texts)
-
-
-@pytest.mark.slow
-def test_no_secret_is_exported(chain: Chain) -> None:
-    files = [path for path in chain.after(BY_NAME["export"]).rglob("*") if path.is_file()]
-    assert any("export" in path.parts for path in files)
-    for path in files:
-        content = path.read_bytes()
-        assert not any(secret.encode() in content for secret in SECRETS.values()), path
-        if path.name == "manifest.json" and "export" in path.parts:
-            assert os.uname().nodename.encode() not in content
 
 
 def requirements() -> list[Requirement]:

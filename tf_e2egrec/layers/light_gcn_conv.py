@@ -249,9 +249,11 @@ def _propagate(
 def _combined(
     receiver: tf.Tensor, messages: tf.Tensor, has_neighbours: tf.Tensor, layer_weights: Sequence[float]
 ) -> tf.Tensor:
-    # a_0 X + a_1 M with a_0 = 1 - a_1, in half the operations of a choice between two sums.
-    share = layer_weights[1] * tf.cast(has_neighbours, receiver.dtype)[:, tf.newaxis]
-    return receiver + tf.stop_gradient(share) * (messages - receiver)
+    # Coefficients of one column, in place of a choice between two sums of `dim` columns.
+    reached = tf.cast(has_neighbours, receiver.dtype)[:, tf.newaxis]
+    a_0, a_1 = (tf.cast(weight, receiver.dtype) for weight in layer_weights)
+    own, others = tf.stop_gradient(1 + (a_0 - 1) * reached), tf.stop_gradient(a_1 * reached)
+    return own * receiver + others * messages
 
 
 def aggregate(

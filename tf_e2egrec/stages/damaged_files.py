@@ -3,7 +3,7 @@
 import contextlib
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +16,19 @@ from tf_e2egrec.errors import E2EGRecError
 _MEND = "run `e2egrec subgraphs --force`"
 
 
-def require_whole_files(directory: Path, subgraphs: Manifest) -> None:
+def require_whole_files(directory: Path, subgraphs: Manifest, splits: Collection[str]) -> None:
     """Refuse files of records and neighbour tables that are missing or have another size than when they were made.
 
     Args:
       directory: of the subgraphs stage, RUN_DIR/subgraphs.
       subgraphs: its manifest.
+      splits: whose records are wanted; the others may be missing.
 
     Raises:
       E2EGRecError: the sentence names the first such file.
     """
-    groups = [*subgraphs.details.get("files", {}).values(), subgraphs.details.get("tables", [])]
+    files = subgraphs.details.get("files", {})
+    groups = [*(files.get(split, []) for split in splits), subgraphs.details.get("tables", [])]
     for entry in (entry for group in groups for entry in group):
         path = directory / entry["file"]
         if not path.is_file():

@@ -57,7 +57,7 @@ def evaluate_models(run: RunDirectory, split: Split = "test") -> dict[str, Any]:
     subgraphs = read_subgraphs_manifest(run, description)
     models = _trained_models(run, subgraphs)
     results: dict[str, dict[int, Any]] = {}
-    require_whole_files(run.subgraphs, subgraphs)
+    require_whole_files(run.subgraphs, subgraphs, ("valid",) if split == "valid" else ("valid", "test"))
     with publish(evaluation_directory(run, split)) as staging, naming_damaged_records(run.subgraphs):
         for name, seed, directory in run.trained_models():
             tf.keras.backend.clear_session()

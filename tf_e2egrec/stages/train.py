@@ -82,7 +82,7 @@ def train_model(
       E2EGRecError: the model needs another graph, a file is damaged, or the loss is not finite (`LossGuard`).
     """
     require_edges(model, description.graph.edges)
-    require_whole_files(run.subgraphs, subgraphs)
+    require_whole_files(run.subgraphs, subgraphs, ("train", "valid"))
     with naming_damaged_records(run.subgraphs):
         return _train(run, description, subgraphs, model, seed)
 

@@ -195,6 +195,18 @@ def test_tuned_on_the_validation_split_alone_and_resumed(data, started, in_proce
     assert "tuning (validation only)" in (started / "report.md").read_text()
 
 
+def test_a_setting_that_diverges_is_left_out_and_stops_nothing(data, started, in_process):
+    command = ("compare", data, "--out", started, "--models", "R0", "--bootstrap", 4, "--leak-sample", 0)
+    succeed(*command, "--tune", "training.learning_rate=0.003,1e6")
+    report = json.loads((started / "report.json").read_text())
+    tuned = report["tuning"]["models"]["R0"]
+    aucs = {one["settings"]["training.learning_rate"]: one["valid_auc"] for one in tuned["tried"]}
+    assert aucs[1e6] is None
+    assert 0 < aucs[0.003] < 1
+    assert tuned["chosen"] == {"training.learning_rate": 0.003}
+    assert in_process[0][-1] == ("R0", 0)
+
+
 def test_a_model_with_a_graph_of_its_own(data, started, in_process):
     made, _ = in_process
     fewer = "R0@graph.sampling.fanout=5"

@@ -27,15 +27,21 @@ def test_attention_layer():
     check_layer(AttentionFusion(dim=8, heads=2), lambda layer, parts: layer(parts), PARTS, (5, 24))
 
 
-def test_attention_equals_keras_multi_head_attention():
-    layer = AttentionFusion(dim=8, heads=2)
-    output = layer(PARTS).numpy().reshape(5, 3, 8)
+def reference_attention(layer):
+    """The tokens, Keras's layer, and the weights that it shares with ours: all but those of its last projection."""
     tokens = tf.stack([project(part) for project, part in zip(layer.projections, PARTS, strict=True)], axis=1)
     reference = tf.keras.layers.MultiHeadAttention(num_heads=2, key_dim=4)
     reference(tokens, tokens)
     weights = []
     for dense in (layer.query, layer.key, layer.value):
         weights += [dense.kernel.numpy().reshape(8, 2, 4), dense.bias.numpy().reshape(2, 4)]
+    return tokens, reference, weights
+
+
+def test_attention_equals_keras_multi_head_attention():
+    layer = AttentionFusion(dim=8, heads=2)
+    output = layer(PARTS).numpy().reshape(5, 3, 8)
+    tokens, reference, weights = reference_attention(layer)
     weights += [
         layer.output_projections[0].kernel.numpy().reshape(2, 4, 8),
         layer.output_projections[0].bias.numpy(),
@@ -71,12 +77,7 @@ def test_attention_that_adds_to_the_parts_equals_keras_multi_head_attention():
     """Keras's last projection is the identity, and each token then goes through that of its part."""
     layer = AttentionFusion(dim=8, heads=2, residual="parts")
     layer(PARTS)
-    tokens = tf.stack([project(part) for project, part in zip(layer.projections, PARTS, strict=True)], axis=1)
-    reference = tf.keras.layers.MultiHeadAttention(num_heads=2, key_dim=4)
-    reference(tokens, tokens)
-    weights = []
-    for dense in (layer.query, layer.key, layer.value):
-        weights += [dense.kernel.numpy().reshape(8, 2, 4), dense.bias.numpy().reshape(2, 4)]
+    tokens, reference, weights = reference_attention(layer)
     reference.set_weights([*weights, np.eye(8, dtype="f4").reshape(2, 4, 8), np.zeros(8, "f4")])
     for output in layer.output_projections:
         output.kernel.assign(RNG.normal(size=output.kernel.shape))

@@ -13,6 +13,7 @@ from tf_e2egrec.cli.console import complain, console
 from tf_e2egrec.cli.options import AsJson, Data, Dataset
 from tf_e2egrec.dataset.description import DatasetDescription, load_description
 from tf_e2egrec.evaluation.sheet import MISSING, Sheet, rich_table
+from tf_e2egrec.validation.thresholds import Thresholds
 
 if TYPE_CHECKING:
     from tf_e2egrec.validation.compare_days import Measure
@@ -40,18 +41,22 @@ def validate(
     ] = None,
     count_ratio: Annotated[
         float, typer.Option(help="Rows, users and items may be so many times more, or fewer.")
-    ] = 2.0,
-    rate_ratio: Annotated[float, typer.Option(help="The same for the share of rows with a behaviour.")] = 1.5,
+    ] = Thresholds.count_ratio,
+    rate_ratio: Annotated[
+        float, typer.Option(help="The same for the share of rows with a behaviour.")
+    ] = Thresholds.rate_ratio,
     missing: Annotated[
         float, typer.Option(help="By how much the share of missing values of a feature may differ.")
-    ] = 0.05,
-    overlap: Annotated[float, typer.Option(help="The smallest share of new rows whose item is known.")] = 0.5,
+    ] = Thresholds.missing,
+    overlap: Annotated[
+        float, typer.Option(help="The smallest share of new rows whose item is known.")
+    ] = Thresholds.overlap,
     stability: Annotated[
         float, typer.Option(help="The largest population stability index of a feature or label.")
-    ] = 0.25,
+    ] = Thresholds.stability,
     bad_rows: Annotated[
         float, typer.Option(help="The largest share of unusable rows, and of repeated ones (with --against).")
-    ] = 0.01,
+    ] = Thresholds.bad_rows,
     as_json: AsJson = False,
 ) -> None:
     """Hold a new day of logs against the one before: counts, rates, vocabulary, missing values, distributions.
@@ -61,7 +66,6 @@ def validate(
     Example: e2egrec validate demo-data/dataset.yaml && e2egrec refresh demo-data/dataset.yaml --out runs/demo
     """
     from tf_e2egrec.validation.compare_days import compare_days
-    from tf_e2egrec.validation.thresholds import Thresholds
 
     thresholds = Thresholds(count_ratio, rate_ratio, missing, overlap, stability, bad_rows)
     before, now = _days(load_description(dataset, data), against, against_data, day.date() if day else None)

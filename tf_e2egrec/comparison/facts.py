@@ -6,11 +6,11 @@ import pyarrow.parquet as pq
 
 from tf_e2egrec.comparison.columns import Columns
 from tf_e2egrec.comparison.compare_directory import CompareDirectory
-from tf_e2egrec.comparison.logs import LogFiles, OpenRaw
 from tf_e2egrec.comparison.one_run import PREDICTIONS_FILE
 from tf_e2egrec.comparison.processes import PlannedRun
 from tf_e2egrec.comparison.slices import read_slices
 from tf_e2egrec.comparison.stay_baselines import read_stay_baselines
+from tf_e2egrec.dataset.log_blocks import LogFiles, OpenRaw
 from tf_e2egrec.evaluation.comparison import reference_of
 from tf_e2egrec.evaluation.row_facts import RowFacts
 

@@ -8,9 +8,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import tensorflow as tf
 
-from tf_e2egrec.comparison.logs import LogFiles, OpenRaw, allowed_events, rows_with
+from tf_e2egrec.comparison.logs import allowed_events, rows_with
 from tf_e2egrec.dataset.artefact import Manifest, read_manifest
 from tf_e2egrec.dataset.description import DatasetDescription
+from tf_e2egrec.dataset.log_blocks import LogFiles, OpenRaw
 from tf_e2egrec.dataset.time_axis import RANK_SCALE
 from tf_e2egrec.evaluation.leak_checks import (
     SampledEdges,

@@ -1,21 +1,15 @@
 """The rows of the logs that a leak check asks for, read without the pipeline that made the graph."""
 
-import functools
-from collections.abc import Callable, Iterator, Sequence
-from typing import BinaryIO
+from collections.abc import Sequence
 
 import numpy as np
 
 from tf_e2egrec.dataset.assemble import assemble_users
-from tf_e2egrec.dataset.canonical import canonicalise, columns_of_log
 from tf_e2egrec.dataset.description import DatasetDescription
 from tf_e2egrec.dataset.events import GRAPH_ROW, RANKER_ROW, EventBlock
-from tf_e2egrec.dataset.log_reader import file_parts, read_table_blocks
+from tf_e2egrec.dataset.log_blocks import LogFiles, OpenRaw, log_blocks
 from tf_e2egrec.dataset.read_report import ReadReport
 from tf_e2egrec.evaluation.leak_checks import LoggedRows
-
-LogFiles = Sequence[tuple[int, str]]  # (number of the log, path)
-OpenRaw = Callable[[str], BinaryIO]
 
 
 def allowed_events(
@@ -35,7 +29,7 @@ def allowed_events(
       The events; of logs that know only ranks, every user is read, because pseudo-time needs all rows.
     """
     wanted = []
-    for block in _blocks(description, files, open_raw):
+    for block in log_blocks(description, files, open_raw, ReadReport()):
         is_wanted = np.isin(block.user, users) | np.isin(block.item, items)
         wanted.append(block if description.time_is_rank else block.take(is_wanted))
     if description.time_is_rank:
@@ -55,7 +49,7 @@ def all_events(description: DatasetDescription, files: LogFiles, open_raw: OpenR
       files: every file of every log.
       open_raw: opens a path's bytes.
     """
-    return assemble_users(_blocks(description, files, open_raw), description)
+    return assemble_users(log_blocks(description, files, open_raw, ReadReport()), description)
 
 
 def rows_with(events: EventBlock, description: DatasetDescription, behaviours: Sequence[str]) -> LoggedRows:
@@ -64,13 +58,3 @@ def rows_with(events: EventBlock, description: DatasetDescription, behaviours: S
     bits = np.uint32(sum(1 << names.index(name) for name in behaviours))
     happened = (events.behaviours & bits) > 0
     return LoggedRows(events.user, events.item, events.time).take(happened)
-
-
-def _blocks(description: DatasetDescription, files: LogFiles, open_raw: OpenRaw) -> Iterator[EventBlock]:
-    for number, path in files:
-        log = description.interactions[number]
-        columns = columns_of_log(log, number, description)
-        opener = functools.partial(open_raw, path)
-        for part in file_parts(opener, log, path):
-            for table in read_table_blocks(opener, log, columns, path, part=part):
-                yield canonicalise(table, log, number, description, ReadReport(origin=path))

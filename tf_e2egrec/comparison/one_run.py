@@ -7,6 +7,7 @@ With `--split valid` it predicts the validation split instead, and never opens t
 """
 
 import argparse
+import contextlib
 import json
 import resource
 import statistics
@@ -50,6 +51,7 @@ from tf_e2egrec.stages.train import (
 )
 from tf_e2egrec.subgraphs.feature_table import FeatureTable
 from tf_e2egrec.subgraphs.impression_source import impressions
+from tf_e2egrec.training.diverged_training_error import DivergedTrainingError
 
 STAGE, TUNING_STAGE = "compare", "tune"
 PREDICTIONS_FILE = "predictions.parquet"
@@ -75,7 +77,7 @@ def predictions_fingerprint(
 
 
 def is_finished(directory: Path, fingerprint: str, stage: str = STAGE) -> bool:
-    """Whether a directory holds the predictions of this fingerprint."""
+    """Whether a directory holds the artefact of this stage and fingerprint."""
     try:
         require_match(
             read_manifest(directory, stage, "e2egrec compare"), fingerprint, directory, "e2egrec compare"
@@ -97,7 +99,8 @@ def run_one(directory: CompareDirectory, run: RunDirectory, model: str, seed: in
     Returns:
       The manifest of the predictions; `details`: `seconds_per_step`.
     """
-    made = _trained_model(directory, run, model, seed)
+    made = _made_of(run, model, seed)
+    _train(made, directory, model, seed)
     network = load_model(made.path)
     rows = predict_test(network, run, made.description, made.subgraphs)
     with publish(directory.predictions(model, seed)) as staging:
@@ -115,41 +118,50 @@ def validate_one(directory: CompareDirectory, run: RunDirectory, model: str, see
       directory, run, model, seed: as in `run_one`.
 
     Returns:
-      The manifest; `details`: `valid_auc`, None where the predictions are no numbers (a training that diverged).
+      The manifest; `details`: `valid_auc`, None where the training diverged, of which there are no predictions.
     """
-    made = _trained_model(directory, run, model, seed)
-    network = load_model(made.path)
-    rows = predict_splits(network, run, made.description, made.subgraphs, splits=("valid",))["valid"]
-    is_known = bool(np.isfinite(rows["predicted_reward"]).all())
-    details = {"valid_auc": auc(rows["reward"], rows["predicted_reward"]) if is_known else None}
+    made = _made_of(run, model, seed)
+    rows: dict[str, np.ndarray] | None = None
+    with contextlib.suppress(DivergedTrainingError):
+        _train(made, directory, model, seed)
+        network = load_model(made.path)
+        rows = predict_splits(network, run, made.description, made.subgraphs, splits=("valid",))["valid"]
+    details = {"valid_auc": None if rows is None else auc(rows["reward"], rows["predicted_reward"])}
     with publish(directory.validation(model, seed)) as staging:
-        pq.write_table(pa.table(rows), staging / PREDICTIONS_FILE)
-        manifest = _manifest(made, model, seed, TUNING_STAGE, len(rows["reward"]), details)
+        if rows is not None:
+            pq.write_table(pa.table(rows), staging / PREDICTIONS_FILE)
+        count = 0 if rows is None else len(rows["reward"])
+        manifest = _manifest(made, model, seed, TUNING_STAGE, count, details)
         write_manifest(staging, manifest)
     return manifest
 
 
 class _Made(NamedTuple):
-    """A trained model, and what it was made from."""
+    """What a model is made from, where it is or will be, and the fingerprint of its training."""
 
     description: DatasetDescription
     subgraphs: Manifest
     compared: ComparedModel
+    labelled: LabelledRun
     path: Path
-    trained: Manifest
+    fingerprint: str
 
 
-def _trained_model(directory: CompareDirectory, run: RunDirectory, model: str, seed: int) -> _Made:
+def _made_of(run: RunDirectory, model: str, seed: int) -> _Made:
     compared = ComparedModel.parse(model)
     description = compared.described(run.description())
     subgraphs = read_subgraphs_manifest(run, description)
     labelled = LabelledRun(run.root, file_name(model))
     path = labelled.model(compared.variant, seed)
-    trained = _trained(path, train_fingerprint(description, compared.variant, seed, subgraphs))
-    if trained is None:
-        trained = train_model(labelled, description, subgraphs, compared.variant, seed)
+    fingerprint = train_fingerprint(description, compared.variant, seed, subgraphs)
+    return _Made(description, subgraphs, compared, labelled, path, fingerprint)
+
+
+def _train(made: _Made, directory: CompareDirectory, model: str, seed: int) -> None:
+    """Train the model, unless it is there."""
+    if not is_finished(made.path, made.fingerprint, "train"):
+        trained = train_model(made.labelled, made.description, made.subgraphs, made.compared.variant, seed)
         _write_costs(directory.costs(model, seed), trained)
-    return _Made(description, subgraphs, compared, path, trained)
 
 
 def _manifest(
@@ -160,7 +172,7 @@ def _manifest(
         configuration={"model": model, "seed": seed, "edges": made.description.graph.edges},
         fingerprint=predictions_fingerprint(made.description, made.compared, seed, made.subgraphs, stage),
         inputs=made.subgraphs.inputs,
-        upstream=made.trained.fingerprint,
+        upstream=made.fingerprint,
         newest_edge_time=made.subgraphs.newest_edge_time,
         counters={"rows": rows},
         details=dict(details),
@@ -210,14 +222,6 @@ class _StepTimer(tf.keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Note the time."""
         self.ends.append(time.perf_counter())
-
-
-def _trained(directory: Path, fingerprint: str) -> Manifest | None:
-    try:
-        manifest = read_manifest(directory, "train", "e2egrec compare")
-    except StaleArtefactError:
-        return None
-    return manifest if manifest.fingerprint == fingerprint else None
 
 
 def _write_costs(path: Path, trained: Manifest) -> None:

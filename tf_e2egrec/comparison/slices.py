@@ -7,10 +7,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tf_e2egrec.comparison.columns import Columns, cached_columns, digest_of
-from tf_e2egrec.comparison.logs import LogFiles, OpenRaw, all_events
+from tf_e2egrec.comparison.logs import all_events
 from tf_e2egrec.dataset.artefact import fingerprint_of, read_manifest
 from tf_e2egrec.dataset.description import DatasetDescription
 from tf_e2egrec.dataset.events import EventBlock
+from tf_e2egrec.dataset.log_blocks import LogFiles, OpenRaw
 from tf_e2egrec.dataset.time_axis import FOREVER, MS_PER_DAY
 from tf_e2egrec.errors import E2EGRecError
 from tf_e2egrec.evaluation.prior_events import PriorEvents

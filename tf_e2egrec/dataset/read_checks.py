@@ -15,10 +15,20 @@ _MUST_NOT_BE_EMPTY = {
 
 
 def check_report(report: ReadReport, description: DatasetDescription) -> None:
-    """`check_counts`, and that every kind of id is an integer everywhere or a text everywhere.
+    """`check_kinds` and `check_counts`.
 
     Raises:
       E2EGRecError: the first thing that does not hold.
+    """
+    check_kinds(report)
+    check_counts(report.counters, description, report.examples)
+
+
+def check_kinds(report: ReadReport) -> None:
+    """Every kind of id is an integer everywhere or a text everywhere.
+
+    Raises:
+      E2EGRecError: the first thing that is both.
     """
     for what, seen in sorted(report.kinds.items()):
         if len(seen) > 1:
@@ -27,7 +37,6 @@ def check_report(report: ReadReport, description: DatasetDescription) -> None:
                 f"{what} are {kind} in {where} but {other} in {elsewhere}: equal ids would not be found; "
                 "store them with one type everywhere (Parquet keeps digits as text)"
             )
-    check_counts(report.counters, description, report.examples)
 
 
 def check_counts(

@@ -103,7 +103,7 @@ def _who(explored: ExploredRun, one: Neighbour) -> Markup:
 def _targets(explored: ExploredRun, key: int, snapshot: int) -> Markup:
     table = explored.table(snapshot)
     edges = np.flatnonzero(table.neighbours == key)
-    targets = table.items[np.searchsorted(table.indptr, edges, side="right") - 1]
+    targets = table.targets_of(edges)
     order = np.lexsort([targets, -table.weights[edges]])[:_MOST_TARGETS]
     rows = [
         [

@@ -27,14 +27,11 @@ def rank_request(explored: ExploredRun, user: int, shown: Shown) -> dict[str, An
 
     candidates = raw("item", list(dict.fromkeys(shown.item.tolist()))[-_MOST_CANDIDATES:])
     recent = raw("item", shown.recent)
-    derived = {
-        "hour_of_day",
-        "day_of_week",
-        "item_age",
-        "recent_count",
-    }  # which the model derives from the request
+    computed = explored.description.ranker.computed_from_request
     context = {
-        name: [_plain(value, name in strings)] for name, value in shown.context.items() if name not in derived
+        name: [_plain(value, name in strings)]
+        for name, value in shown.context.items()
+        if name not in computed
     }
     inputs = {
         "user_id": raw("user", [user]),

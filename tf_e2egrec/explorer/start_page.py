@@ -57,7 +57,7 @@ def _degrees(explored: ExploredRun, snapshot: int) -> Markup:
         for item, count in heaviest((items, counts), _MOST)
     ]
     order = np.argsort(-table.weights, kind="stable")[:_MOST]
-    targets = table.items[np.searchsorted(table.indptr, order, side="right") - 1]
+    targets = table.targets_of(order)
     heavy = []
     for edge, target in zip(order, targets, strict=True):
         source, target = int(table.neighbours[edge]), int(target)  # noqa: PLW2901

@@ -67,6 +67,10 @@ class NeighbourTable:
         edges = pa.concat_tables([_read_edges(file) for file in files])
         return NeighbourTable.from_edges(*(edges.column(name).to_numpy() for name in _COLUMNS))
 
+    def targets_of(self, edges: np.ndarray) -> np.ndarray:
+        """The items whose neighbours stand at places `edges` of `neighbours`; int64, shape of `edges`."""
+        return self.items[np.searchsorted(self.indptr, edges, side="right") - 1]
+
     def rows_of(self, keys: np.ndarray) -> np.ndarray:
         """Row of each key, -1 for items without neighbours; int64, shape of `keys`."""
         keys = np.asarray(keys, np.int64)

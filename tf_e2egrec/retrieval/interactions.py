@@ -1,21 +1,14 @@
 """The interactions of a log: who had to do with what, and when."""
 
-import functools
-from collections.abc import Callable, Sequence
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from tf_e2egrec.dataset.assemble import assemble_users
-from tf_e2egrec.dataset.canonical import canonicalise, columns_of_log
 from tf_e2egrec.dataset.description import DatasetDescription
-from tf_e2egrec.dataset.events import EventBlock
-from tf_e2egrec.dataset.log_reader import file_parts, read_table_blocks
+from tf_e2egrec.dataset.log_blocks import LogFiles, OpenRaw, log_blocks
 from tf_e2egrec.dataset.read_checks import check_report
 from tf_e2egrec.dataset.read_report import ReadReport
-
-LogFiles = Sequence[tuple[int, str]]  # (number of the log, path)
-OpenRaw = Callable[[str], BinaryIO]
 
 
 class Interactions(NamedTuple):
@@ -49,15 +42,7 @@ def read_interactions(
       E2EGRecError: a file cannot be read, or more rows cannot be used than `bad_rows` allows.
     """
     report = ReadReport()
-    blocks: list[EventBlock] = []
-    for number, path in files:
-        log = description.interactions[number]
-        columns = columns_of_log(log, number, description)
-        opener = functools.partial(open_raw, path)
-        report.origin = path
-        for part in file_parts(opener, log, path):
-            for table in read_table_blocks(opener, log, columns, path, part=part):
-                blocks.append(canonicalise(table, log, number, description, report))
+    blocks = list(log_blocks(description, files, open_raw, report))
     check_report(report, description)
     events = assemble_users(blocks, description, report.counters)
     names = description.behaviour_names

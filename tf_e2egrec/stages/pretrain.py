@@ -10,7 +10,7 @@ import tensorflow_gnn as tfgnn
 from tf_e2egrec.dataset.description import DatasetDescription
 from tf_e2egrec.models.e2egrec import E2EGRec
 from tf_e2egrec.models.graph_pretraining import GraphPretraining
-from tf_e2egrec.training import FusedAdam, RowSparseAdam
+from tf_e2egrec.training import FusedAdam, LossGuard, RowSparseAdam
 
 _COLLAPSED = 0.5  # of the effective rank at the start
 
@@ -96,7 +96,7 @@ def _fit(
 ) -> dict[str, list[float]]:
     spec = description.training
     _compile(model, description)
-    callbacks = [watch, tf.keras.callbacks.TerminateOnNaN()]
+    callbacks = [LossGuard("the graph network's pretraining"), watch]
     if validation_data is not None:
         callbacks.append(
             tf.keras.callbacks.EarlyStopping("val_loss", patience=spec.patience, restore_best_weights=True)

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tf_e2egrec.errors import E2EGRecError
 from tf_e2egrec.keras_version import require_keras_2
+from tf_e2egrec.training.diverged_training_error import DivergedTrainingError
 
 require_keras_2()
 
@@ -29,7 +29,7 @@ class LossGuard(tf.keras.callbacks.Callback):
       growth: a loss is taken to explode beyond this many times the first step's, or this where the first is below 1.
 
     Raises:
-      E2EGRecError: from `fit`; the sentence names epoch, step, batch, and the tensor that is not finite: the first input or
+      DivergedTrainingError: from `fit`; the sentence names epoch, step, batch, and the tensor that is not finite: the first input or
         label that holds an infinity (NaN means missing), else the first such loss and the first such weights.
 
     Example:
@@ -40,7 +40,7 @@ class LossGuard(tf.keras.callbacks.Callback):
       >>> data = tf.data.Dataset.from_tensor_slices((x, x)).batch(1)
       >>> try:
       ...     history = model.fit(data, verbose=0, callbacks=[guard])
-      ... except E2EGRecError as error:
+      ... except DivergedTrainingError as error:
       ...     print(str(error).partition(" at ")[2].partition(";")[0])
       epoch 1, step 2: inputs holds an infinity in 1 of 1 rows
     """
@@ -71,7 +71,7 @@ class LossGuard(tf.keras.callbacks.Callback):
             self._first = loss
         if math.isfinite(loss) and abs(loss) <= self._growth * max(1.0, abs(self._first or 0.0)):
             return
-        raise E2EGRecError(self._sentence(batch, loss, logs or {}))
+        raise DivergedTrainingError(self._sentence(batch, loss, logs or {}))
 
     def _sentence(self, batch: int, loss: float, logs: Mapping[str, Any]) -> str:
         place, culprit = f"epoch {self._epoch + 1}, step {batch + 1}", ""

@@ -1,24 +1,19 @@
 """The days of a description's logs, read without a pipeline."""
 
 import datetime
-import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import BinaryIO
+from collections.abc import Mapping
 
 import numpy as np
 
 from tf_e2egrec.dataset.assemble import assemble_users
-from tf_e2egrec.dataset.canonical import canonicalise, columns_of_log
 from tf_e2egrec.dataset.description import DatasetDescription
 from tf_e2egrec.dataset.events import EventBlock
-from tf_e2egrec.dataset.log_reader import file_parts, read_table_blocks
+from tf_e2egrec.dataset.log_blocks import LogFiles, OpenRaw, log_blocks
 from tf_e2egrec.dataset.node_table import NodeTable
+from tf_e2egrec.dataset.read_checks import check_kinds
 from tf_e2egrec.dataset.read_report import ReadReport
 from tf_e2egrec.errors import E2EGRecError
 from tf_e2egrec.validation.day import DAY_MS, Day
-
-LogFiles = Sequence[tuple[int, str]]  # (number of the log, path)
-OpenRaw = Callable[[str], BinaryIO]
 
 
 def read_whole(
@@ -97,22 +92,6 @@ def _read(
     description: DatasetDescription, files: LogFiles, open_raw: OpenRaw
 ) -> tuple[EventBlock, ReadReport]:
     report = ReadReport()
-
-    def blocks() -> Iterable[EventBlock]:
-        for number, path in files:
-            log = description.interactions[number]
-            columns = columns_of_log(log, number, description)
-            opener = functools.partial(open_raw, path)
-            report.origin = path
-            for part in file_parts(opener, log, path):
-                for table in read_table_blocks(opener, log, columns, path, part=part):
-                    yield canonicalise(table, log, number, description, report)
-
-    events = assemble_users(blocks(), description, report.counters)
-    for what, kinds in sorted(report.kinds.items()):
-        if len(kinds) > 1:
-            (kind, where), (other, elsewhere) = sorted(kinds.items())[:2]
-            raise E2EGRecError(
-                f"{what} are {kind} in {where} but {other} in {elsewhere}; store them with one type everywhere"
-            )
+    events = assemble_users(log_blocks(description, files, open_raw, report), description, report.counters)
+    check_kinds(report)
     return events, report

@@ -88,7 +88,8 @@ inputs = e2e.ModelInputs.from_description(
     user_vocabulary=len(statistics.vocabularies["user"]["#id"]),
     vocabulary_sizes=statistics.vocabulary_sizes(),
 )
-architecture = description.model.model_copy(update={"dim": 32, "tower_units": (32,)})
+two_levels = {"fusion": "gate+attention", "attention_residual": "tokens"}  # as published; the default is the gate alone
+architecture = description.model.model_copy(update={"dim": 32, "tower_units": (32,), **two_levels})
 model = e2e.E2EGRec(inputs, architecture, e2e.variant_named("R5"))
 adapt_model(model, statistics)
 for part, count in e2e.parameter_counts(model).items():

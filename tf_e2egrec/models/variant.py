@@ -65,6 +65,7 @@ VARIANTS: dict[str, Variant] = {
     "R5": _FULL,
     "R5-gate": _full("the full model, bottom fusion only", fusion="gate"),
     "R5-bottom": _full("the full model, bottom fusion only (another name of R5-gate)", fusion="gate"),
+    "R5-gate-attention": _full("the full model, both levels of fusion", fusion="gate+attention"),
     "R5-attention": _full("the full model, upper fusion only", fusion="attention"),
     "R5-concat": _full("the full model, plain concatenation", fusion="concat"),
     "R5-graphsage": _full("the full model with GraphSAGE in LightGCN's place", encoder="graphsage"),

@@ -8,11 +8,11 @@ from tf_e2egrec.dataset.description.strict_model import StrictModel
 
 
 class ModelSpec(StrictModel):
-    """Architecture and losses; the defaults are those of the specification.
+    """Architecture and losses; the defaults are what validation chose (docs/reproduction.md).
 
     Example:
       >>> ModelSpec(dim=32).fusion
-      'gate+attention'
+      'gate'
 
     Attributes:
       dim: width of X, Z and the fusion tokens.
@@ -20,10 +20,10 @@ class ModelSpec(StrictModel):
       layer_weights: (a_0, a_1) of the LightGCN layer; they sum to 1.
       normalization: of the LightGCN layer. `row`: a mean over the neighbours. `sym_local`: w / sqrt(d_u d_v), degrees
         inside the subgraph.
-      fusion: `concat`, `gate`, `attention` or `gate+attention`.
+      fusion: `concat`, `gate`, `attention`, or `gate+attention` as published. Validation prefers the gate alone.
       heads: attention heads.
-      attention_residual: what the attended tokens are added to. `tokens`: the tokens, then LayerNorm. `parts`: the fusion's parts as they
-        are, through a projection that starts at zero.
+      attention_residual: what the attended tokens are added to. `tokens`: the tokens, then LayerNorm, as published. `parts`: the
+        fusion's parts as they are, through a projection that starts at zero.
       tower_units: hidden widths of the towers.
       ssl_loss: the form of GFAE. `relative`: ||X - Z||^2 over the norm of X. `literal`: the plain sum. `raw_sg`: the raw
         embeddings and features, with stopped gradient, are reconstructed through a square W_in, so X, Z and W_in are
@@ -39,9 +39,9 @@ class ModelSpec(StrictModel):
     encoder: Literal["lightgcn", "graphsage"] = "lightgcn"
     layer_weights: tuple[float, float] = (0.5, 0.5)
     normalization: Literal["row", "sym_local"] = "row"
-    fusion: Literal["concat", "gate", "attention", "gate+attention"] = "gate+attention"
+    fusion: Literal["concat", "gate", "attention", "gate+attention"] = "gate"
     heads: int = Field(default=8, ge=1)
-    attention_residual: Literal["tokens", "parts"] = "tokens"
+    attention_residual: Literal["tokens", "parts"] = "parts"
     tower_units: tuple[int, ...] = (64,)
     ssl_loss: Literal["relative", "literal", "raw_sg", "masked"] = "relative"
     mask_rate: float = Field(default=0.4, gt=0, lt=1)

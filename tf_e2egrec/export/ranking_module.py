@@ -11,6 +11,7 @@ from tf_e2egrec.export.graph_ranker import GraphRanker
 from tf_e2egrec.export.kinds import Kind, make_ranker
 from tf_e2egrec.export.rank_request import FreshItems
 from tf_e2egrec.export.request_inputs import RequestInputs, request_keys
+from tf_e2egrec.export.request_rows import is_listed
 from tf_e2egrec.export.serving_graph import ServingGraph
 from tf_e2egrec.export.vector_ranker import VectorRanker
 from tf_e2egrec.models import E2EGRec
@@ -104,7 +105,7 @@ class RankingModule(tf.Module):
     def _rank(self, inputs: Mapping[str, tf.Tensor], fresh: FreshItems | None) -> dict[str, tf.Tensor]:
         request = self.inputs.rank_request(inputs)
         shape = tf.shape(request.candidates)
-        listed = tf.cast(tf.sequence_mask(request.num_candidates, shape[1]), tf.float32)
+        listed = tf.cast(is_listed(request.num_candidates, shape[1]), tf.float32)
         outputs = self._scored(self._ranker().rank(request, fresh))
         return {name: tf.reshape(value, shape) * listed for name, value in outputs.items()}
 

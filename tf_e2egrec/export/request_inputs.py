@@ -7,6 +7,7 @@ import tensorflow as tf
 from tf_e2egrec.dataset.description import DatasetDescription, FeatureSpec
 from tf_e2egrec.dataset.ids import KEY_SPACE, MISSING_KEY
 from tf_e2egrec.export.rank_request import FreshItems, RankRequest
+from tf_e2egrec.export.request_rows import is_listed
 
 FEATURE_PREFIX = "fresh_feature_"
 
@@ -86,7 +87,7 @@ class RequestInputs:
         weight.
         """
         shape = tf.shape(inputs["fresh"])
-        listed = tf.sequence_mask(inputs["num_fresh"], shape[1])
+        listed = is_listed(inputs["num_fresh"], shape[1])
         flat = shape[0] * shape[1]
         number = tf.reshape(inputs["num_fresh_neighbours"], [flat])
         fanout, beta = self._sampling.deterministic_fanout, self._sampling.beta
@@ -94,8 +95,8 @@ class RequestInputs:
         width = tf.shape(neighbours)[2]
         neighbours = tf.reshape(neighbours, [flat, width])
         weights = tf.reshape(inputs["fresh_weights"][:, :, :fanout], [flat, width])
-        used = tf.sequence_mask(number, width)
-        used &= (neighbours != MISSING_KEY) & tf.math.is_finite(weights) & (weights > 0)
+        used = is_listed(number, width) & (neighbours >= 0)
+        used &= (weights > 0) & (weights <= tf.float32.max)  # of which infinity and NaN are neither
         features = {}
         for feature in self._item_features:
             values = tf.reshape(inputs[FEATURE_PREFIX + feature.name], [flat, *_width(feature)])

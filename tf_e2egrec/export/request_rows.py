@@ -11,9 +11,14 @@ from tf_e2egrec.export.serving_features import derived_features
 from tf_e2egrec.models.empty_graph import missing_features
 
 
+def is_listed(number: tf.Tensor, width: tf.Tensor) -> tf.Tensor:
+    """Which places of padded lists are taken: int32 [...] numbers -> bool [..., width]. Fewer ops than `sequence_mask`."""
+    return tf.range(width) < tf.expand_dims(number, -1)
+
+
 def listed_candidates(request: RankRequest) -> tf.Tensor:
     """int64 [B, C], `MISSING_KEY` beyond `num_candidates`: padding becomes unknown items."""
-    listed = tf.sequence_mask(request.num_candidates, tf.shape(request.candidates)[1])
+    listed = is_listed(request.num_candidates, tf.shape(request.candidates)[1])
     return tf.where(listed, request.candidates, MISSING_KEY)
 
 
@@ -24,7 +29,7 @@ def recent_ranks(request: RankRequest, candidates: tf.Tensor, limit: int) -> tf.
     """
     recent = request.recent
     width = tf.shape(recent)[1]
-    listed = tf.sequence_mask(request.num_recent, width) & (recent >= 0)
+    listed = is_listed(request.num_recent, width) & (recent >= 0)
     earlier = tf.linalg.band_part(tf.ones([width, width], tf.bool), -1, 0) & ~tf.eye(width, dtype=tf.bool)
     same = (recent[:, :, tf.newaxis] == recent[:, tf.newaxis, :]) & listed[:, tf.newaxis, :]
     distinct = listed & ~tf.reduce_any(same & earlier[tf.newaxis], axis=2)

@@ -2,7 +2,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_e2egrec.retrieval.losses import alignment_uniformity_loss, sampled_bpr_loss, uniformity
+from tf_e2egrec.retrieval.losses import (
+    alignment_uniformity_loss,
+    sampled_bpr_loss,
+    sampled_softmax_loss,
+    uniformity,
+)
 
 
 def vectors(seed, count=17, dim=6):
@@ -57,3 +62,47 @@ def test_bpr_is_the_mean_over_triples():
     margins = np.sum(users * (items - negatives), axis=1)
     expected = np.mean(-np.log(1 / (1 + np.exp(-margins.astype(np.float64)))))
     assert float(sampled_bpr_loss(users, items, negatives)) == pytest.approx(expected, rel=1e-5)
+
+
+def softmax_reference(users, items, candidates, seen, temperature):
+    u, i, c = unit(users), unit(items), unit(candidates)
+    losses = []
+    for row in range(len(u)):
+        own = np.exp(u[row] @ i[row] / temperature)
+        others = [
+            np.exp(u[row] @ c[column] / temperature)
+            for column in range(len(c))
+            if [row, column] not in seen.tolist()
+        ]
+        losses.append(-np.log(own / (own + sum(others))))
+    return np.mean(losses)
+
+
+SEEN = np.array([[0, 1], [3, 0], [3, 4], [16, 2], *([7, column] for column in range(5))])
+
+
+@pytest.mark.parametrize("temperature", [0.05, 0.2, 1.0])
+@pytest.mark.parametrize("seen", [SEEN, SEEN[:0]])
+def test_sampled_softmax_is_the_mean_over_pairs_and_their_candidates(seen, temperature):
+    users, items, candidates = vectors(0), vectors(1), 5 * vectors(2, count=5)
+    found = float(sampled_softmax_loss(users, items, candidates, seen, temperature))
+    assert found == pytest.approx(softmax_reference(users, items, candidates, seen, temperature), abs=1e-5)
+
+
+def test_the_gradient_of_sampled_softmax_is_finite_and_that_of_the_reference():
+    users, items, candidates = vectors(3, 4, 3), vectors(4, 4, 3), vectors(5, 2, 3)
+    seen = np.array([[1, 0], [2, 0], [2, 1]])  # the third pair competes with nothing
+    parts = [tf.Variable(one) for one in (users, items, candidates)]
+    with tf.GradientTape() as tape:
+        loss = sampled_softmax_loss(*parts, seen, 0.5)
+    gradients = [gradient.numpy() for gradient in tape.gradient(loss, parts)]
+    values = [one.astype(np.float64) for one in (users, items, candidates)]
+    for part, gradient in enumerate(gradients):
+        for place in np.ndindex(gradient.shape):
+            ends = []
+            for step in (1e-5, -1e-5):
+                moved = [one.copy() for one in values]
+                moved[part][place] += step
+                ends.append(softmax_reference(*moved, seen, 0.5))
+            assert gradient[place] == pytest.approx((ends[0] - ends[1]) / 2e-5, abs=1e-5)
+    assert (gradients[0][2] == 0).all() and (gradients[1][2] == 0).all()

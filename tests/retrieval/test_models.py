@@ -8,18 +8,21 @@ import tensorflow as tf
 
 from tests.retrieval.toys import clusters, matrix, normalised
 from tf_e2egrec.dataset.description.recommend_spec import RecommendSpec
-from tf_e2egrec.retrieval.catalogue import KINDS, compiled_recommender
+from tf_e2egrec.retrieval.catalogue import KINDS, compiled_recommender, meaning_of
 from tf_e2egrec.retrieval.convolution import light_gcn_convolution
 from tf_e2egrec.retrieval.epochs import steps_per_epoch, training_batches
 from tf_e2egrec.retrieval.full_ranking import evaluate_ranking
 from tf_e2egrec.retrieval.light_gcn import LightGCN
 from tf_e2egrec.retrieval.light_gode import LightGODE
-from tf_e2egrec.retrieval.losses import alignment_uniformity_loss, sampled_bpr_loss
+from tf_e2egrec.retrieval.losses import alignment_uniformity_loss, sampled_bpr_loss, sampled_softmax_loss
 from tf_e2egrec.retrieval.matrix_factorization import MatrixFactorization
+from tf_e2egrec.retrieval.seen_items import SeenItems
 from tf_e2egrec.retrieval.user_item_graph import UserItemGraph
 
 FAST = {"learning_rate": 0.05, "batch_size": 64, "epochs": 15}
 SPEC = RecommendSpec(top=[10], dim=8, mf=FAST, lightgcn=FAST, lightgode=FAST)
+BY_SOFTMAX = FAST | {"loss": "softmax", "schedule": "cosine", "temperature": 0.2}
+SOFTMAX = RecommendSpec(top=[10], dim=8, mf=BY_SOFTMAX, lightgcn=BY_SOFTMAX, lightgode=BY_SOFTMAX)
 GRAPH_OPS = {
     "SparseTensorToCSRSparseMatrix",
     "SparseMatrixMatMul",
@@ -79,6 +82,30 @@ def test_the_loss_of_a_batch(loss, l2):
         assert float(found) == pytest.approx(float(expected), rel=1e-5)
 
 
+@pytest.mark.parametrize("convolves", [False, True])
+def test_softmax_compares_a_pair_with_the_batch_s_first_items_that_its_user_has_not(convolves):
+    train = matrix(0)
+    graph = UserItemGraph(train)
+    settings = {"loss": "softmax", "seen": SeenItems(train), "temperature": 0.3, "dim": 4, "initial_std": 1.0}
+    settings |= {"candidates": 4, "l2": 0.3}
+    model = (
+        LightGCN(graph, layers=2, **settings)
+        if convolves
+        else MatrixFactorization(graph.users, graph.items, **settings)
+    )
+    raw = model.embeddings.numpy()
+    used = light_gcn_convolution(graph, raw, 2).numpy() if convolves else raw
+    user, item = np.array([0, 1, 2, 1, 4, 0]), np.array([3, 0, 3, 1, 5, 2])
+    candidates = np.array([3, 0, 1])  # the distinct ones of the first four pairs
+    seen = np.argwhere(train.toarray()[user][:, candidates])
+    assert 0 < len(seen) < 18
+    items = graph.users + np.array([*item, *candidates])
+    expected = sampled_softmax_loss(used[user], used[items[:6]], used[items[6:]], seen, 0.3)
+    expected += 0.3 * 0.5 * ((raw[user] ** 2).sum() + (raw[items[:6]] ** 2).sum()) / 6
+    found = model.batch_loss(*(tf.constant(one, tf.int32) for one in (user, item, item)))
+    assert float(found) == pytest.approx(float(expected), rel=1e-5)
+
+
 def test_lightgcn_s_gradient_goes_through_the_convolution():
     train = matrix(0)
     graph = UserItemGraph(train)
@@ -98,11 +125,14 @@ def test_lightgcn_s_gradient_goes_through_the_convolution():
     np.testing.assert_allclose(gradient, expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", KINDS)
-def test_every_model_learns_two_tastes(name):
+@pytest.mark.parametrize(
+    ("name", "spec"),
+    [*((name, SPEC) for name in KINDS), ("mf", SOFTMAX), ("lightgcn", SOFTMAX), ("lightgode", SOFTMAX)],
+)
+def test_every_model_learns_two_tastes(name, spec):
     split = clusters()
     graph = UserItemGraph(split.train)
-    model = compiled_recommender(name, graph, SPEC, seed=0)
+    model = compiled_recommender(name, graph, spec, seed=0)
 
     def recall():
         return evaluate_ranking(*model.vectors(), split.train, split.test, [10])["recall@10"]
@@ -125,6 +155,26 @@ def test_the_first_embeddings_are_xavier_s_and_a_function_of_the_seed():
     assert make(initial_std=0.1).embeddings.numpy().std() == pytest.approx(0.1, rel=0.03)
 
 
+def test_the_report_says_which_loss_trained_a_model():
+    assert meaning_of("mf", SPEC) == "matrix factorisation by BPR, no convolution"
+    assert meaning_of("lightgcn", SOFTMAX) == "sampled softmax, convolution in training and in ranking"
+    assert meaning_of("lightgode", SPEC) == "alignment and uniformity, graph ODE after training"
+    assert meaning_of("directau", SOFTMAX) == meaning_of("directau", SPEC)
+
+
+@pytest.mark.parametrize("name", ["mf", "lightgcn"])
+def test_the_cosine_schedule_ends_with_the_last_epoch(name):
+    split = clusters()
+    graph = UserItemGraph(split.train)
+    schedule = compiled_recommender(name, graph, SOFTMAX, seed=0).optimizer._learning_rate
+    steps = 15 * steps_per_epoch(split.train, 64)
+    rates = [float(schedule(step)) for step in (0, steps // 2, steps)]
+    half = 0.05 * (1 + np.cos(np.pi * (steps // 2) / steps)) / 2
+    assert rates == pytest.approx([0.05, half, 0.0], abs=1e-6)
+
+
 def test_an_unknown_loss_is_refused():
     with pytest.raises(ValueError, match="Received: loss='hinge'"):
         MatrixFactorization(2, 2, loss="hinge")
+    with pytest.raises(ValueError, match="needs `seen`"):
+        MatrixFactorization(2, 2, loss="softmax")

@@ -70,9 +70,11 @@ class Interruption(BaseException):
     """As Ctrl-C: no Exception."""
 
 
-@pytest.mark.parametrize("model", ["mf", "lightgcn"])
-def test_an_interrupted_training_ends_as_if_nothing_had_happened(tmp_path, monkeypatch, model):
-    split, description = clusters(), described(epochs=4)
+@pytest.mark.parametrize(
+    ("model", "changes"), [("mf", {}), ("lightgcn", {"loss": "softmax", "schedule": "cosine"})]
+)
+def test_an_interrupted_training_ends_as_if_nothing_had_happened(tmp_path, monkeypatch, model, changes):
+    split, description = clusters(), described(epochs=4, **changes)
     whole = trained(tmp_path / "whole", split, description, model)
 
     class Interrupting(TrainingProgress):

@@ -9,10 +9,12 @@ from tf_e2egrec.dataset.description.recommend_spec import RecommendSpec
 from tf_e2egrec.dataset.description.recommender_spec import RecommenderSpec
 from tf_e2egrec.errors import E2EGRecError
 from tf_e2egrec.retrieval.convolution import light_gcn_convolution
+from tf_e2egrec.retrieval.epochs import steps_per_epoch
 from tf_e2egrec.retrieval.light_gcn import LightGCN
 from tf_e2egrec.retrieval.light_gode import LightGODE
 from tf_e2egrec.retrieval.matrix_factorization import MatrixFactorization
 from tf_e2egrec.retrieval.recommender import Recommender
+from tf_e2egrec.retrieval.seen_items import SeenItems
 from tf_e2egrec.retrieval.user_item_graph import UserItemGraph
 from tf_e2egrec.training import FusedAdam, RowSparseAdam
 
@@ -26,7 +28,7 @@ class RecommenderKind(NamedTuple):
 
     Attributes:
       settings: the part of `recommend` that trains it.
-      meaning: what the report says of it.
+      meaning: what the report says of it; `{loss}` stands for the loss.
       convolves_in_training: whether a step touches all rows of the table.
     """
 
@@ -35,12 +37,13 @@ class RecommenderKind(NamedTuple):
     convolves_in_training: bool = False
 
 
+_LOSSES = {"bpr": "BPR", "softmax": "sampled softmax", "directau": "alignment and uniformity"}
 KINDS = {
-    "mf": RecommenderKind("mf", "matrix factorisation by BPR, no convolution"),
+    "mf": RecommenderKind("mf", "matrix factorisation by {loss}, no convolution"),
     "mf-conv": RecommenderKind("mf", "the same, convolved after training as LightGCN does"),
     "directau": RecommenderKind("lightgode", "alignment and uniformity, no convolution"),
-    "lightgcn": RecommenderKind("lightgcn", "convolution in training and in ranking", True),
-    "lightgode": RecommenderKind("lightgode", "alignment and uniformity, graph ODE after training"),
+    "lightgcn": RecommenderKind("lightgcn", "{loss}, convolution in training and in ranking", True),
+    "lightgode": RecommenderKind("lightgode", "{loss}, graph ODE after training"),
 }
 
 
@@ -62,6 +65,11 @@ def settings_of(name: str, spec: RecommendSpec) -> RecommenderSpec:
     return getattr(spec, KINDS[name].settings)
 
 
+def meaning_of(name: str, spec: RecommendSpec) -> str:
+    """What the report says of a model."""
+    return KINDS[name].meaning.format(loss=_LOSSES[settings_of(name, spec).loss])
+
+
 def compiled_recommender(name: str, graph: UserItemGraph, spec: RecommendSpec, seed: int) -> Recommender:
     """A model, ready for `fit`.
 
@@ -76,6 +84,9 @@ def compiled_recommender(name: str, graph: UserItemGraph, spec: RecommendSpec, s
     kind, settings = KINDS[name], settings_of(name, spec)
     common: dict[str, Any] = {
         "dim": spec.dim, "l2": settings.l2, "initial_std": spec.initial_std, "seed": seed, "name": name.replace("-", "_"),
+        "loss": "directau" if name == "directau" else settings.loss,
+        "temperature": settings.temperature, "candidates": settings.candidates,
+        "seen": SeenItems(graph.train) if settings.loss == "softmax" else None,
     }  # fmt: skip
     model: Recommender
     if name == "lightgcn":
@@ -84,18 +95,26 @@ def compiled_recommender(name: str, graph: UserItemGraph, spec: RecommendSpec, s
         ode = spec.lightgode
         model = LightGODE(graph, t=ode.t, solver=ode.solver, steps=ode.steps, gamma=ode.gamma, **common)
     elif name == "directau":
-        model = MatrixFactorization(
-            graph.users, graph.items, loss="directau", gamma=spec.lightgode.gamma, **common
-        )
+        model = MatrixFactorization(graph.users, graph.items, gamma=spec.lightgode.gamma, **common)
     else:
         after = functools.partial(light_gcn_convolution, graph, layers=spec.lightgcn.layers)
         model = MatrixFactorization(
             graph.users, graph.items, convolution=after if name == "mf-conv" else None, **common
         )
+    rate = _learning_rate(settings, graph)
     optimizer: tf.keras.optimizers.Optimizer = (
-        FusedAdam(settings.learning_rate, epsilon=_EPSILON, jit_compile=False)
+        FusedAdam(rate, epsilon=_EPSILON, jit_compile=False)
         if kind.convolves_in_training
-        else RowSparseAdam(settings.learning_rate, epsilon=_EPSILON)
+        else RowSparseAdam(rate, epsilon=_EPSILON)
     )
     model.compile(optimizer, steps_per_execution=1 if kind.convolves_in_training else _STEPS_PER_CALL)
     return model
+
+
+def _learning_rate(
+    settings: RecommenderSpec, graph: UserItemGraph
+) -> float | tf.keras.optimizers.schedules.LearningRateSchedule:
+    if settings.schedule == "constant":
+        return settings.learning_rate
+    steps = settings.epochs * steps_per_epoch(graph.train, settings.batch_size)
+    return tf.keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps)

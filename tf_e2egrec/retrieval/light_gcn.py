@@ -10,7 +10,7 @@ from tf_e2egrec.retrieval.user_item_graph import UserItemGraph
 
 
 class LightGCN(Recommender):
-    """LightGCN (arXiv 2002.02126) by BPR, or by DirectAU's loss. `tf_e2egrec.LightGCN` is its propagation as a layer for sampled graphs.
+    """LightGCN (arXiv 2002.02126) by any loss of `Recommender`. `tf_e2egrec.LightGCN` is its propagation as a layer for sampled graphs.
 
     Args:
       graph: of the training pairs.

@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+_NO_CANDIDATE = -1e9
+
 
 def sampled_bpr_loss(users: tf.Tensor, items: tf.Tensor, negatives: tf.Tensor) -> tf.Tensor:
     """``mean of -log sigmoid(<u, i> - <u, j>)``, one negative per pair (BPR, arXiv 1205.2618).
@@ -18,6 +20,37 @@ def sampled_bpr_loss(users: tf.Tensor, items: tf.Tensor, negatives: tf.Tensor) -
       0.3133
     """
     return tf.reduce_mean(tf.nn.softplus(tf.reduce_sum(users * (negatives - items), axis=1)))
+
+
+def sampled_softmax_loss(
+    users: tf.Tensor, items: tf.Tensor, candidates: tf.Tensor, seen: tf.Tensor, temperature: float
+) -> tf.Tensor:
+    """``mean of -log(e(u, i) / (e(u, i) + sum_j e(u, j)))`` with ``e(u, j) = exp(cos(u, j) / temperature)`` (arXiv 2201.02327).
+
+    The candidates j are the same for all pairs, except that what a user has seen is no negative.
+
+    Args:
+      users, items: float32 [B, d], not yet normalised.
+      candidates: float32 [N, d], the same.
+      seen: int64 [n, 2], pairs (row of `users`, row of `candidates`) that do not count, each once.
+      temperature: what cosines are divided by; the smaller, the more the most similar candidates count.
+
+    Returns:
+      float32 scalar; 0 where no candidate counts.
+
+    Example:
+      >>> east, north = tf.constant([[2.0, 0.0]]), tf.constant([[0.0, 3.0]])
+      >>> nothing = tf.zeros((0, 2), tf.int64)
+      >>> round(float(sampled_softmax_loss(east, east, north, nothing, 1.0)), 4)  # log(1 + 1 / e)
+      0.3133
+    """
+    users, items, candidates = (tf.math.l2_normalize(one, axis=1) for one in (users, items, candidates))
+    own = tf.reduce_sum(users * items, axis=1) / temperature
+    others = tf.matmul(users, candidates / temperature, transpose_b=True)
+    # Not -inf, whose differences are no numbers where nothing counts.
+    nothing = tf.fill(tf.shape(seen)[:1], tf.constant(_NO_CANDIDATE, tf.float32))
+    others = tf.reduce_logsumexp(tf.tensor_scatter_nd_update(others, seen, nothing), axis=1)
+    return tf.reduce_mean(tf.nn.softplus(others - own))
 
 
 def alignment_uniformity_loss(users: tf.Tensor, items: tf.Tensor, gamma: float) -> tf.Tensor:

@@ -9,7 +9,7 @@ from tf_e2egrec.retrieval.recommender import Recommender
 
 
 class MatrixFactorization(Recommender):
-    """Matrix factorisation by BPR (arXiv 1205.2618) or by alignment and uniformity (DirectAU, arXiv 2206.12811).
+    """Matrix factorisation by BPR (arXiv 1205.2618) or another loss of `Recommender`, such as DirectAU's (arXiv 2206.12811).
 
     Args:
       users, items: how many there are.

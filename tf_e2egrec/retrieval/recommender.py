@@ -7,11 +7,12 @@ from typing import Any
 import tensorflow as tf
 
 from tf_e2egrec.keras_version import require_keras_2
-from tf_e2egrec.retrieval.losses import alignment_uniformity_loss, sampled_bpr_loss
+from tf_e2egrec.retrieval.losses import alignment_uniformity_loss, sampled_bpr_loss, sampled_softmax_loss
+from tf_e2egrec.retrieval.seen_items import SeenItems
 
 require_keras_2()
 
-LOSSES = ("bpr", "directau")
+LOSSES = ("bpr", "directau", "softmax")
 
 
 class Recommender(tf.keras.Model, abc.ABC):
@@ -22,8 +23,11 @@ class Recommender(tf.keras.Model, abc.ABC):
     Args:
       users, items: how many there are.
       dim: width of the embeddings.
-      loss: `bpr`, or `directau`, which needs no negatives.
+      loss: `bpr`; `directau`, which needs no negatives; or `softmax`, whose negatives are other items of the batch.
       gamma: weight of the uniformity in `directau`.
+      temperature: of `softmax`.
+      candidates: of `softmax`: the distinct items of the first so many pairs of the batch are the candidates of all.
+      seen: for `softmax`, the training pairs: what a user has is no negative.
       l2: weight of ``(||e_u||^2 + ||e_i||^2 (+ ||e_j||^2)) / 2``, a mean over the batch, of the embeddings as they are in the table.
       initial_std: deviation of the normal distribution they start from; None is Xavier's, sqrt(2 / (rows + dim)), with the rows
         of users and of items apart.
@@ -31,10 +35,10 @@ class Recommender(tf.keras.Model, abc.ABC):
 
     Attributes:
       embeddings: the table, float32 [users + items, dim].
-      uses_negatives: whether the loss looks at the negatives.
+      uses_negatives: whether the loss looks at the negatives of the batches.
 
     Raises:
-      ValueError: there is no such loss.
+      ValueError: there is no such loss, or `softmax` has no `seen`.
     """
 
     def __init__(
@@ -44,6 +48,9 @@ class Recommender(tf.keras.Model, abc.ABC):
         dim: int = 64,
         loss: str = "bpr",
         gamma: float = 0.5,
+        temperature: float = 0.1,
+        candidates: int = 1024,
+        seen: SeenItems | None = None,
         l2: float = 0.0,
         initial_std: float | None = None,
         seed: int = 0,
@@ -51,9 +58,13 @@ class Recommender(tf.keras.Model, abc.ABC):
     ) -> None:
         if loss not in LOSSES:
             raise ValueError(f"`loss` should be one of {LOSSES}. Received: loss={loss!r}")
+        if loss == "softmax" and seen is None:
+            raise ValueError("`loss='softmax'` needs `seen`. Received: seen=None")
         super().__init__(**kwargs)
         self.users, self.items, self.dim, self.l2 = users, items, dim, l2
         self.uses_negatives, self.gamma = loss == "bpr", gamma
+        self.temperature, self.candidates = temperature, candidates
+        self._seen = seen if loss == "softmax" else None
         self.embeddings = self.add_weight("embeddings", shape=(users + items, dim), initializer="zeros")
         parts = [
             tf.random.stateless_normal((rows, dim), (seed, part), stddev=initial_std or _xavier(rows, dim))
@@ -86,7 +97,13 @@ class Recommender(tf.keras.Model, abc.ABC):
         rows = tf.concat(parts, axis=0)
         table = self.training_table()
         vectors = tf.split(tf.gather(table, rows), len(parts))
-        loss = self._pair_loss(*vectors)
+        if self._seen is None:
+            loss = self._pair_loss(*vectors)
+        else:
+            candidates, _ = tf.unique(item[: self.candidates])
+            seen = self._seen.among(user, candidates)
+            candidates = tf.gather(table, candidates + self.users)
+            loss = sampled_softmax_loss(vectors[0], vectors[1], candidates, seen, self.temperature)
         if self.l2 > 0:
             embeddings = tf.gather(self.embeddings, rows)
             loss += self.l2 * tf.nn.l2_loss(embeddings) / tf.cast(tf.shape(user)[0], tf.float32)

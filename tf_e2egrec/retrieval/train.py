@@ -18,7 +18,7 @@ from tf_e2egrec.dataset.artefact import (
     write_manifest,
 )
 from tf_e2egrec.dataset.description import DatasetDescription
-from tf_e2egrec.retrieval.catalogue import KINDS, compiled_recommender, settings_of
+from tf_e2egrec.retrieval.catalogue import compiled_recommender, meaning_of, settings_of
 from tf_e2egrec.retrieval.discrepancy import embedding_discrepancy
 from tf_e2egrec.retrieval.epochs import steps_per_epoch, training_batches
 from tf_e2egrec.retrieval.full_ranking import evaluate_ranking
@@ -162,7 +162,7 @@ def train_recommender(
                 "steps_per_epoch": steps,
             },
             details={
-                "meaning": KINDS[model].meaning,
+                "meaning": meaning_of(model, spec),
                 "test": test,
                 "chosen": best,
                 "seconds": last["seconds"],

@@ -15,6 +15,9 @@ class UserItemGraph:
     Args:
       train: CSR [U, I] of ones.
 
+    Attributes:
+      train: the same.
+
     Example:
       >>> graph = UserItemGraph(sp.csr_array(np.ones((1, 4))))  # one user, four items
       >>> graph.propagate(tf.constant([[4.0], [2.0], [2.0], [4.0], [6.0]])).numpy().ravel().tolist()
@@ -22,7 +25,7 @@ class UserItemGraph:
     """
 
     def __init__(self, train: sp.csr_array) -> None:
-        self.users, self.items = train.shape
+        self.train, (self.users, self.items) = train, train.shape
         pairs = train.tocoo()
         user, item = pairs.row.astype(np.int64), pairs.col.astype(np.int64) + self.users
         target, source = np.r_[user, item], np.r_[item, user]

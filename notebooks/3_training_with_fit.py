@@ -78,6 +78,9 @@ print(train.element_spec[1])
 # ## Model
 # Vocabularies, means and base rates come from the training split alone. `R5` is the full model; `R0` would be
 # the ranker without a graph.
+#
+# How its parts are joined is `model.fusion` of the description. The default is the gate alone; here it is gate
+# and attention, as published, so that there is attention to look at.
 
 # %%
 tf.keras.utils.set_random_seed(0)
@@ -88,7 +91,7 @@ inputs = e2e.ModelInputs.from_description(
     user_vocabulary=len(statistics.vocabularies["user"]["#id"]),
     vocabulary_sizes=statistics.vocabulary_sizes(),
 )
-two_levels = {"fusion": "gate+attention", "attention_residual": "tokens"}  # as published; the default is the gate alone
+two_levels = {"fusion": "gate+attention", "attention_residual": "tokens"}
 architecture = description.model.model_copy(update={"dim": 32, "tower_units": (32,), **two_levels})
 model = e2e.E2EGRec(inputs, architecture, e2e.variant_named("R5"))
 adapt_model(model, statistics)

@@ -26,7 +26,7 @@ def test_the_pair_agrees(script):
     notebook = nbformat.read(script.with_suffix(".ipynb"), as_version=4)
     nbformat.validate(notebook)
     assert cells(notebook) == cells(jupytext.read(script)), (
-        f"{script.name} was changed, its notebook was not (or the other way round): run `jupytext --to ipynb notebooks/*.py`"
+        f"{script.name} was changed, its notebook was not (or the other way round): run `jupytext --update --to ipynb notebooks/*.py`"
     )
     assert not any(cell.get("outputs") for cell in notebook.cells)  # figures of one machine, soon out of date
 

@@ -35,6 +35,18 @@ def test_too_many_bad_rows_name_the_worst_column_and_examples(describe):
     check_report(report, describe(bad_rows=0.011))
 
 
+def test_a_behaviour_written_as_words_is_told_of_in(describe):
+    counters = {
+        **GOOD, "interactions.0/bad_rows": 1000, "interactions.0/bad_rows/time": 0, "interactions.0/bad_rows/click": 990,
+    }  # fmt: skip
+    description = describe()
+    column = next(iter(description.interactions[0].behaviours.values())).column
+    counters[f"interactions.0/bad_rows/{column}"] = 1000
+    examples = {f"interactions.0/bad_rows/{column}": ["no", "yes"]}
+    with pytest.raises(E2EGRecError, match=r"found there: no, yes; where .* `in: \[yes\]`"):
+        check_counts(counters, description, examples)
+
+
 @pytest.mark.parametrize(
     ("counter", "said"),
     [

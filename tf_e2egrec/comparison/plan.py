@@ -10,6 +10,7 @@ from tf_e2egrec.dataset.artefact import fingerprint_of
 from tf_e2egrec.dataset.description import DatasetDescription
 from tf_e2egrec.dataset.description.evaluation_spec import EvaluationSpec
 from tf_e2egrec.dataset.description.graph_spec import EdgeKind
+from tf_e2egrec.dataset.description.yaml_reader import read_yaml
 from tf_e2egrec.dataset.whole_file import write_whole
 from tf_e2egrec.errors import E2EGRecError
 from tf_e2egrec.models.variant import variant_named
@@ -79,7 +80,7 @@ def write_description(
       protocol: of the comparison; None for the file's.
     """
     text = source.read_text(encoding="utf-8")
-    content = yaml.safe_load(text)
+    content = read_yaml(text)
     changes = dict(own or {})
     if content["graph"].get("edges", "swing") != edges:
         changes["graph.edges"] = edges

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from tf_e2egrec.dataset.description.dataset_description import DatasetDescription
+from tf_e2egrec.dataset.description.interaction_log import InteractionLog
 from tf_e2egrec.dataset.read_report import ReadReport
 from tf_e2egrec.errors import E2EGRecError
 
@@ -63,7 +64,8 @@ def check_counts(
         if bad > description.bad_rows * read:
             raise E2EGRecError(
                 f"{bad} of {read} rows of `{paths}` cannot be used (`bad_rows` allows a share of "
-                f"{description.bad_rows:.4g}): " + _worst_column(counters, f"{key}/bad_rows/", examples or {})
+                f"{description.bad_rows:.4g}): "
+                + _worst_column(counters, f"{key}/bad_rows/", examples or {}, log)
             )
     for counter, message in _MUST_NOT_BE_EMPTY.items():
         if counters.get(counter, 0) == 0:
@@ -76,7 +78,9 @@ def check_counts(
         )
 
 
-def _worst_column(counters: Mapping[str, int], prefix: str, examples: Mapping[str, list[str]]) -> str:
+def _worst_column(
+    counters: Mapping[str, int], prefix: str, examples: Mapping[str, list[str]], log: InteractionLog
+) -> str:
     """The part of a sentence that names the column with the most bad rows, and what stands there."""
     by_column = {
         name.removeprefix(prefix): rows for name, rows in counters.items() if name.startswith(prefix)
@@ -84,4 +88,7 @@ def _worst_column(counters: Mapping[str, int], prefix: str, examples: Mapping[st
     column = max(sorted(by_column), key=lambda name: by_column[name])
     found = examples.get(prefix + column, [])
     shown = f"; found there: {', '.join(found)}" if found else ""
-    return f"column `{column}` is missing, negative or unreadable in {by_column[column]} rows{shown}"
+    hint = ""
+    if found and any(one.column == column and one.in_ is None for one in log.behaviours.values()):
+        hint = "; where a behaviour is written as words, name those that count, as in `in: [yes]`"
+    return f"column `{column}` is missing, negative or unreadable in {by_column[column]} rows{shown}{hint}"

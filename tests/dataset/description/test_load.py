@@ -56,6 +56,21 @@ def test_a_valid_description(tmp_path):
     assert load_description(tmp_path / "shop.yaml", data_root="gs://bucket").data_root == "gs://bucket"
 
 
+def test_words_in_in_are_words(tmp_path):
+    text = yaml.safe_dump(VALID, sort_keys=False).replace("- buy\n", "- yes\n", 1)
+    assert "- yes\n" in text
+    assert _load(tmp_path, text).interactions[0].behaviours["buy"].in_ == ["yes"]
+
+
+@pytest.mark.parametrize("path", ["items", "interactions.context"])
+def test_a_name_with_a_space_is_told_of_column(tmp_path, path):
+    feature = [{"name": "price (EUR)", "type": "numeric"}]
+    value = {**VALID["items"], "features": feature} if path == "items" else feature
+    said = r"a name here begins with a letter .*; `column` may say what the column is called. Received: 'price \(EUR\)'"
+    with pytest.raises(E2EGRecError, match=said):
+        _load(tmp_path, _changed(path, value))
+
+
 _RANK = {"column": "t", "unit": "rank"}
 _LOG = VALID["interactions"]
 

@@ -10,6 +10,7 @@ import pydantic
 import yaml
 
 from tf_e2egrec.dataset.description.dataset_description import DatasetDescription
+from tf_e2egrec.dataset.description.yaml_reader import read_yaml
 from tf_e2egrec.errors import E2EGRecError
 
 
@@ -45,7 +46,7 @@ def load_description(path: str | Path, data_root: str | Path | None = None) -> D
 def parse_description(text: str, origin: str) -> DatasetDescription:
     """Validate YAML text; `origin` is what error messages call it."""
     try:
-        content = yaml.safe_load(text)
+        content = read_yaml(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" near line {mark.line + 1}" if mark else ""
@@ -73,6 +74,16 @@ def _sentence(error: Any) -> str:
         return f"unknown key `{key}`; {hint}valid keys here are {', '.join(valid)}"
     if error["type"] == "missing":
         return f"the key `{key}` is missing"
+    if error["type"] == "string_pattern_mismatch":
+        advice = (
+            "; `column` may say what the column is called"
+            if ".features." in key or ".context." in key
+            else ""
+        )
+        return (
+            f"`{key}`: a name here begins with a letter and goes on with letters, digits and underscores{advice}. "
+            f"Received: {error['input']!r}"
+        )
     message = error["msg"].removeprefix("Value error, ")
     if error["type"] == "value_error":
         return f"{f'`{key}`: ' if key else ''}{message}"

@@ -19,7 +19,9 @@ def description_reference() -> str:
     A test holds docs/description_file.md to it; `python -m tf_e2egrec.dataset.description.reference` prints it.
     """
     parts = ["# The data set description file", "", _INTRODUCTION]
-    for path, model in _models(DatasetDescription, ""):
+    models = _models(DatasetDescription, "")
+    described = {model: path for path, model in models}
+    for path, model in models:
         parts += [
             "",
             f"## {f'`{path}`' if path else 'Top level'}",
@@ -33,13 +35,20 @@ def description_reference() -> str:
             key = field.alias or name
             default = "required" if field.is_required() else f"`{_default(field)}`"
             meaning = meanings.get(name, "").replace("|", "\\|")
+            for inner in _models_in(field.annotation):
+                if described[inner] != f"{path}.{key}".strip("."):
+                    meaning += f" Keys as in `{described[inner]}`."
             parts.append(f"| `{key}` | {_type(field.annotation)} | {default} | {meaning} |")
     return "\n".join(parts) + "\n"
 
 
 _INTRODUCTION = """One YAML file tells the program everything it knows about a data set before it reads the first row. Every name
 used later (GraphSchema, node tables, signatures) comes from it. A mistake is answered with one sentence that names the key, the value
-and the valid choices. Where a key takes a list of mappings, one mapping will do."""
+and the valid choices. Where a key takes a list of mappings, one mapping will do.
+
+A value is missing where a cell is empty (CSV), null or NaN. Features and stays may be missing; a missing behaviour did not happen; a row
+without user, item or time is left out and counted (`bad_rows`). `yes`, `no`, `on` and `off` are words here, such as a column may hold;
+`true` and `false` are not."""
 
 
 def _models(model: type[pydantic.BaseModel], path: str) -> list[tuple[str, type[pydantic.BaseModel]]]:

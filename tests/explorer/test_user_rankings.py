@@ -38,10 +38,11 @@ def test_neighbours_matter_where_there_are_some(rankings, user):
     assert moved.max() > 1e-5
 
 
-def test_attention_and_gates_are_shares(rankings, user):
+def test_gates_are_shares_and_there_is_no_attention_by_default(rankings, user):
     shown = rankings.of(user)
-    np.testing.assert_allclose(np.sum(shown.attention, axis=1), 1, atol=1e-3)
+    assert len(shown.gate) == 3
     assert all(0 < openness < 1 for openness in shown.gate)
+    assert shown.attention == []
 
 
 def test_a_user_without_test_impressions(rankings):

@@ -135,7 +135,7 @@ def _make_graph_of(
         console.print(f"[bold]swing[/bold]  {run.graph} shares the edges of {shared}", soft_wrap=True)
     make_graph(described, run, beam_args, force and shared is None)
     make_subgraphs(described, run, beam_args, force)
-    run.keep_description(file)
+    run.keep_description(file, description.data_root)
     return described
 
 

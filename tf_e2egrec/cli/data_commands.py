@@ -60,7 +60,7 @@ def synthesize(
 ) -> None:
     """Write short-video logs with a description file that is ready to run.
 
-    Example: e2egrec synthesize demo-data && e2egrec run demo-data/dataset.yaml --out runs/demo
+    Example: e2egrec synthesize runs/demo/data && e2egrec run runs/demo/data/dataset.yaml --out runs/demo/run
     """
     config = ShortVideoConfig(
         users=users,
@@ -104,11 +104,11 @@ def swing(
 
     Writes RUN_DIR/graph, and prints how many rows were read, left out and linked.
 
-    Example: e2egrec swing demo-data/dataset.yaml --out runs/demo --beam "--swing_shards=4"
+    Example: e2egrec swing runs/demo/data/dataset.yaml --out runs/demo/run --beam "--swing_shards=4"
     """
     description, run = open_run(dataset, out, data)
     make_graph(description, run, beam_arguments(beam), force)
-    run.keep_description(dataset)
+    run.keep_description(dataset, description.data_root)
 
 
 def subgraphs(
@@ -122,11 +122,11 @@ def subgraphs(
 
     Reads RUN_DIR/graph (`e2egrec swing`) and the logs; writes RUN_DIR/subgraphs.
 
-    Example: e2egrec subgraphs demo-data/dataset.yaml --out runs/demo
+    Example: e2egrec subgraphs runs/demo/data/dataset.yaml --out runs/demo/run
     """
     description, run = open_run(dataset, out, data)
     make_subgraphs(description, run, beam_arguments(beam), force)
-    run.keep_description(dataset)
+    run.keep_description(dataset, description.data_root)
 
 
 def refresh(dataset: Dataset, out: Out, data: Data = None, beam: Beam = "") -> None:
@@ -134,7 +134,7 @@ def refresh(dataset: Dataset, out: Out, data: Data = None, beam: Beam = "") -> N
 
     Only `split` and the `paths` of the description may have changed. What stood there stays until the new artefacts are complete.
 
-    Example: e2egrec refresh demo-data/dataset.yaml --out runs/demo
+    Example: e2egrec refresh runs/demo/data/dataset.yaml --out runs/demo/run
     """
     from beam_pipelines.progress import live_progress
     from beam_pipelines.refresh import run_refresh, sentence
@@ -143,7 +143,7 @@ def refresh(dataset: Dataset, out: Out, data: Data = None, beam: Beam = "") -> N
     announce("refresh", f"the logs of {description.name}", f"{run.graph} and {run.subgraphs}")
     with live_progress("refresh", console):
         refreshed = run_refresh(description, run.root, beam_arguments(beam))
-    run.keep_description(dataset)
+    run.keep_description(dataset, description.data_root)
     if refreshed.is_new:
         show_counters(refreshed.graph.counters)
         show_counters(refreshed.subgraphs.counters)

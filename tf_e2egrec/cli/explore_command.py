@@ -20,7 +20,8 @@ def explore(
         Path | None,
         typer.Option(
             "--data",
-            help="Where the description's relative paths start: the folder of DATASET.yaml. Needed for co-users and histories.",
+            help="Where the description's relative paths start, as in the commands that made RUN_DIR; where that was, by default. "
+            "Without the logs, co-users and histories are left out.",
         ),
     ] = None,
     model: Annotated[
@@ -36,9 +37,9 @@ def explore(
 
     Reads RUN_DIR and the logs, and changes neither. The page is answered on this machine alone, until Ctrl-C.
 
-    Example: e2egrec explore runs/demo/run --data runs/demo/data
+    Example: e2egrec explore runs/demo/run
 
-    Example: e2egrec explore RUN_DIR --data FOLDER --model R3 --port 0 --no-browser
+    Example: e2egrec explore RUN_DIR --data FOLDER --model R5 --port 0 --no-browser
     """
     from tf_e2egrec.explorer.explored_run import ExploredRun
     from tf_e2egrec.explorer.explorer_server import ExplorerServer
@@ -77,7 +78,7 @@ def positive_rows(run: RunDirectory, data: Path | None) -> "LoggedRows | None":
     from tf_e2egrec.dataset.events import GRAPH_ROW, RANKER_ROW
 
     run.description()  # a sentence where RUN_DIR is none
-    description = load_description(run.description_file, data)
+    description = load_description(run.description_file, data if data is not None else run.kept_data_root())
     try:
         files = [
             (number, file.path)
@@ -87,8 +88,12 @@ def positive_rows(run: RunDirectory, data: Path | None) -> "LoggedRows | None":
     except E2EGRecError as error:
         if data is not None:
             raise
-        warn(f"co-users and histories are left out: {error}; name the folder of the logs with --data")
+        warn(f"co-users and histories are left out: {error}; name the folder with --data")
         return None
     events = all_events(description, files, open_raw)
+    if not len(events):
+        raise E2EGRecError(
+            f"the logs in {description.data_root} have no row that can be used; name the folder of the run's logs with --data"
+        )
     role = RANKER_ROW if description.graph.regime == "equal" else GRAPH_ROW
     return rows_with(events.take((events.role & role) > 0), description, description.graph.positive)

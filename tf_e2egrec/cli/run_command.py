@@ -42,7 +42,7 @@ def run(
     names, beam_args = model_names(models, description), beam_arguments(beam)
     make_graph(description, directory, beam_args, force)
     subgraphs = make_subgraphs(description, directory, beam_args, force)
-    directory.keep_description(dataset)
+    directory.keep_description(dataset, description.data_root)
     train_all(description, directory, subgraphs, names, seeds, force)
     evaluate_run(directory, force)
     exported = export_newest(directory, names[-1], force)

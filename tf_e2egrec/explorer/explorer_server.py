@@ -1,5 +1,6 @@
 """`ExplorerServer`: the pages of a run, on loopback."""
 
+import sys
 import threading
 import traceback
 from collections.abc import Callable
@@ -109,6 +110,12 @@ def _handler(answer: Callable[[str], tuple[HTTPStatus, str]]) -> type[BaseHTTPRe
                 return
             try:
                 status, page = answer(self.path)
+            except E2EGRecError as error:  # a file that was damaged, or made again meanwhile
+                print(f"error: {error}", file=sys.stderr)
+                status, page = (
+                    HTTPStatus.INTERNAL_SERVER_ERROR,
+                    document("this cannot be shown", tag("p", str(error))),
+                )
             except Exception as error:
                 traceback.print_exc()
                 status, page = HTTPStatus.INTERNAL_SERVER_ERROR, document("a bug", tag("p", str(error)))

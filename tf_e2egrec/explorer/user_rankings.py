@@ -12,6 +12,7 @@ from tf_e2egrec.dataset.artefact import read_manifest
 from tf_e2egrec.errors import E2EGRecError
 from tf_e2egrec.explorer.explored_run import ExploredRun
 from tf_e2egrec.models import E2EGRec
+from tf_e2egrec.stages.damaged_files import naming_damaged_records, require_whole_files
 from tf_e2egrec.stages.train import load_model
 from tf_e2egrec.subgraphs.feature_table import FeatureTable
 from tf_e2egrec.subgraphs.graph_schema import READOUT
@@ -57,7 +58,7 @@ class UserRankings:
       model, seed: which model.
 
     Raises:
-      E2EGRecError: the model is not trained.
+      E2EGRecError: the model is not trained, or a file of the run is damaged.
     """
 
     def __init__(self, explored: ExploredRun, model: str = "R5", seed: int = 0) -> None:
@@ -69,6 +70,7 @@ class UserRankings:
         if model != _ALONE and (alone / "manifest.json").exists():
             self._networks[_ALONE] = load_model(alone)
         manifest = read_manifest(run.subgraphs, "subgraphs", "e2egrec subgraphs")
+        require_whole_files(run.subgraphs, manifest, ["test"])
         self._files = [
             (run.subgraphs / one["file"], int(one["records"])) for one in manifest.details["files"]["test"]
         ]
@@ -77,8 +79,9 @@ class UserRankings:
                 f"{run.subgraphs} has no test impressions to rank; change `split` in the description"
             )
         columns = {"user_id": tf.int64}
-        batches = readout_columns([str(path) for path, _ in self._files], columns).as_numpy_iterator()
-        self._user = np.concatenate([batch["user_id"] for batch in batches])
+        with naming_damaged_records(run.subgraphs):
+            batches = readout_columns([str(path) for path, _ in self._files], columns).as_numpy_iterator()
+            self._user = np.concatenate([batch["user_id"] for batch in batches])
         self._tables = (
             FeatureTable(explored.items, description.item_features),
             FeatureTable(explored.users, description.user_features),
@@ -95,7 +98,8 @@ class UserRankings:
         rows = np.flatnonzero(self._user == user)[-_MOST_ROWS:]
         if not len(rows):
             return None
-        graph, labels = self._batch(rows)
+        with naming_damaged_records(self._explored.run.subgraphs):
+            graph, labels = self._batch(rows)
         readout = graph.node_sets[READOUT]
         network = self._networks[self.model]
         candidate = graph.edge_sets[f"{READOUT}/candidate"].adjacency.source

@@ -24,6 +24,11 @@ class RunDirectory:
         return self.root / "dataset.yaml"
 
     @property
+    def data_root_file(self) -> Path:
+        """Where the data of that description were."""
+        return self.root / "data_root.txt"
+
+    @property
     def graph(self) -> Path:
         """Output of the swing stage."""
         return self.root / "graph"
@@ -60,15 +65,36 @@ class RunDirectory:
             found.append((directory.parent.name, int(directory.name.removeprefix("seed-")), directory))
         return sorted(found)
 
-    def keep_description(self, path: Path) -> None:
-        """Keep a copy of the description file: of the one that the artefacts were made from."""
-        text = path.read_text(encoding="utf-8")
-        if self.description_file.exists() and text == self.description_file.read_text(encoding="utf-8"):
+    def keep_description(self, path: Path, data_root: str | None = None) -> None:
+        """Keep a copy of the description file, of the one that the artefacts were made from, and where its data are.
+
+        Args:
+          path: the description file.
+          data_root: where its relative paths start; what is kept of it stays when absent.
+        """
+        self._keep(self.description_file, path.read_text(encoding="utf-8"))
+        if data_root is not None:
+            self._keep(
+                self.data_root_file, data_root if "://" in data_root else str(Path(data_root).resolve())
+            )
+
+    def kept_data_root(self) -> str | None:
+        """Where the description's relative paths started when the run was made; None for a run that does not say.
+
+        The data may have moved since. No stage depends on it: it is for those who look at a run.
+        """
+        try:
+            return self.data_root_file.read_text(encoding="utf-8").strip() or None
+        except (OSError, UnicodeDecodeError):
+            return None
+
+    def _keep(self, file: Path, text: str) -> None:
+        if file.exists() and text == file.read_text(encoding="utf-8", errors="replace"):
             return
         # Named by its content: what a killed command left is used up by the same command.
-        beside = self.root / f".dataset-{hashlib.sha256(text.encode()).hexdigest()[:8]}.yaml"
+        beside = self.root / f".{file.stem}-{hashlib.sha256(text.encode()).hexdigest()[:8]}{file.suffix}"
         beside.write_text(text, encoding="utf-8")
-        beside.replace(self.description_file)
+        beside.replace(file)
 
     def description(self) -> DatasetDescription:
         """The description the run was made from.

@@ -92,3 +92,8 @@ def test_mistakes(data, data_copy):
     other = rewrite(data_copy, lambda content: content["interactions"][0].update(context=[]))
     refuse("validate", data, "--against", other, says=("describes other behaviours or features",))
     assert e2egrec("validate", data, "--day", "tomorrow").code == 2
+    for path in (data_copy.parent / "interactions").glob("*.parquet"):
+        change(path, lambda table: table.slice(0, 0))
+    says = ("have no row that can be used .0 were read", "check `interactions.paths`")
+    refuse("validate", data_copy, says=says)
+    refuse("validate", data, "--against", data_copy, says=("describes other|have no row",))

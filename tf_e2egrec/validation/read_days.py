@@ -33,7 +33,7 @@ def read_whole(
       name: what the report calls it.
 
     Raises:
-      E2EGRecError: a file or a column is missing, damaged or of another type.
+      E2EGRecError: a file or a column is missing, damaged or of another type, or no row can be used.
     """
     events, report = _read(description, files, open_raw)
     read = max(1, _sum(report, "rows_read"))
@@ -94,4 +94,9 @@ def _read(
     report = ReadReport()
     events = assemble_users(log_blocks(description, files, open_raw, report), description, report.counters)
     check_kinds(report)
+    if not len(events):
+        raise E2EGRecError(
+            f"the logs of {description.name} have no row that can be used ({_sum(report, 'rows_read')} were read); "
+            "check `interactions.paths` and the columns that it names"
+        )
     return events, report

@@ -48,9 +48,9 @@ def dataset(tmp_path):
     return described(tmp_path)
 
 
-def described(folder, **recommend):
+def described(folder, logs=DESCRIPTION["interactions"], **recommend):
     path = folder / "dataset.yaml"
-    content = DESCRIPTION | {"recommend": DESCRIPTION["recommend"] | recommend}
+    content = DESCRIPTION | {"interactions": logs, "recommend": DESCRIPTION["recommend"] | recommend}
     path.write_text(yaml.safe_dump(content, sort_keys=False))
     return path
 
@@ -117,6 +117,32 @@ def test_without_matplotlib_there_is_no_plot_but_a_warning(dataset, tmp_path, mo
     assert (tmp_path / "out/report.md").exists()
 
 
+def test_an_export_speaks_text_where_the_log_does(tmp_path):
+    numbers = "".join(f"user-{line}\n" for line in lists(0).splitlines())
+    named = numbers.replace(" ", " item-")
+    (tmp_path / "lists.txt").write_text(named)
+    dataset, out = described(tmp_path), tmp_path / "out"
+    succeed("recommend", dataset, "--out", out, "--models", "mf", "--export", "mf", "--items", 30)
+    signatures = tf.saved_model.load(str(out / "export/mf/1")).signatures
+    answer = signatures["recommend"](user_id=tf.constant(["user-0"]))
+    own = set(named.splitlines()[0].split()[1:])
+    found = set(answer["items"].numpy()[0].astype(str)) - {""}
+    assert found == {f"item-{n}" for n in range(30)} - own
+    similar = signatures["retrieve"](recent=tf.constant([["item-7"]]), num_recent=tf.constant([1]))
+    assert int(similar["num_items"][0]) == 29
+
+    (tmp_path / "songs.txt").write_text(numbers)
+    logs = [
+        DESCRIPTION["interactions"],
+        DESCRIPTION["interactions"] | {"paths": "songs.txt", "domain": "song"},
+    ]
+    described(tmp_path, logs=logs)
+    refuse(
+        "recommend", dataset, "--out", tmp_path / "mixed", "--export", "mf", "--models", "mf",
+        says=("item ids of one kind", "text in", "lists.txt", "integers in", "songs.txt"),
+    )  # fmt: skip
+
+
 class Interruption(BaseException):
     """As Ctrl-C: no Exception."""
 
@@ -146,17 +172,6 @@ def test_mistakes(dataset, tmp_path):
     )
     refuse("recommend", dataset, "--out", out, "--models", ",", says=("--models takes mf",))
     refuse("recommend", dataset, "--out", out, "--export", "mfs", says=("--export mfs is not among",))
-    (tmp_path / "lists.txt").write_text(lists(0).replace(" ", " item-"))
-    refuse(
-        "recommend",
-        dataset,
-        "--out",
-        out,
-        "--export",
-        "mf",
-        says=("--export needs integer ids", "item ids of"),
-    )
-    (tmp_path / "lists.txt").write_text(lists(0))
     described(tmp_path, core=100)
     refuse("recommend", dataset, "--out", out, says=("left to train on", "`recommend.core` 100; lower"))
     described(tmp_path, split="fixed")

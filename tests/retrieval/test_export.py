@@ -4,6 +4,7 @@ import scipy.sparse as sp
 import tensorflow as tf
 
 from tests.retrieval.toys import clusters
+from tf_e2egrec.dataset.ids import string_keys
 from tf_e2egrec.retrieval.export import export_recommender
 
 K = 6
@@ -34,6 +35,42 @@ def test_known_users_get_their_best_unseen_items(exported):
     np.testing.assert_array_equal(found["items"], split.item_keys[order])
     np.testing.assert_allclose(found["scores"], np.take_along_axis(scores, order, 1), rtol=1e-5)
     assert (found["num_items"].numpy() == K).all()
+
+
+def test_text_goes_in_and_out_where_ids_are_text(exported, tmp_path):
+    split, users, items, integers = exported
+    names = np.array([f"Straße {n}" for n in range(len(split.user_keys))], object)
+    titles = np.array([f"item {n}" for n in range(len(split.item_keys))], object)
+    user_keys, item_keys = string_keys(names), string_keys(titles)
+    by_user, by_item = (
+        np.argsort(user_keys),
+        np.argsort(item_keys),
+    )  # the rows of a split are in the order of keys
+    split = split._replace(
+        user_keys=user_keys[by_user],
+        item_keys=item_keys[by_item],
+        **{name: getattr(split, name)[by_user][:, by_item] for name in ("train", "valid", "test")},
+    )
+    np.savez(tmp_path / "vectors.npz", users=users[by_user], items=items[by_item])
+    path = export_recommender(tmp_path, split, tmp_path / "m", K, texts=titles[by_item], users_are_text=True)
+    signatures = tf.saved_model.load(str(path)).signatures
+
+    def numbered(answer):
+        return [
+            [int(title.split()[1]) if title else -1 for title in row]
+            for row in answer["items"].numpy().astype(str)
+        ]
+
+    found = signatures["recommend"](user_id=tf.constant([*names[:5], "nobody", ""]))
+    known = integers["recommend"](user_id=tf.constant([*exported[0].user_keys[:5], 1, -1], tf.int64))
+    np.testing.assert_array_equal(numbered(found)[:5], (known["items"].numpy()[:5] - 100) // 5)
+    np.testing.assert_allclose(
+        found["scores"], known["scores"], rtol=1e-6
+    )  # popular items tie, in another order
+    recent = tf.constant([["item 3", "item 8"]])
+    answer = signatures["retrieve"](recent=recent, num_recent=tf.constant([2]))
+    expected = integers["retrieve"](recent=tf.constant([[115, 140]], tf.int64), num_recent=tf.constant([2]))
+    np.testing.assert_array_equal(numbered(answer), (expected["items"].numpy() - 100) // 5)
 
 
 def test_unknown_users_get_popular_items(exported):

@@ -8,11 +8,17 @@ import typer
 from tf_e2egrec.cli.console import announce, console, say_up_to_date, warn, working
 from tf_e2egrec.cli.options import Data, Dataset, Force, Seeds
 from tf_e2egrec.dataset.description import DatasetDescription, load_description
+from tf_e2egrec.dataset.read_report import USER_IDS, item_ids
 from tf_e2egrec.errors import E2EGRecError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from tf_e2egrec.dataset.artefact import Manifest
+    from tf_e2egrec.dataset.log_blocks import LogFiles
     from tf_e2egrec.retrieval.splits import RetrievalSplit
+
+    Kinds = dict[str, dict[str, str]]  # `ReadReport.kinds`
 
 
 def recommend(
@@ -54,7 +60,8 @@ def recommend(
     description = load_description(dataset, data)
     announce("recommend", ", ".join(description.interactions[0].paths), str(out))
     with working("read and split the log"):
-        split = _split_of(description, integers=export is not None)
+        split, files, kinds = _split_of(description)
+        texts = None if export is None else _texts_of_items(description, split, files, kinds)
     out.mkdir(parents=True, exist_ok=True)
     finished = _train(description, split, names, seeds, out, force)
     report = build_report(description, split, finished)
@@ -76,12 +83,20 @@ def recommend(
         from tf_e2egrec.retrieval.train import model_directory
 
         trained, to = model_directory(out, export, 0), out / "export" / export
-        made = export_recommender(trained, split, to, items, finish=add_batching_parameters)
+        made = export_recommender(
+            trained,
+            split,
+            to,
+            items,
+            finish=add_batching_parameters,
+            texts=texts,
+            users_are_text="text" in kinds.get(USER_IDS, {}),
+        )
         console.print(f"wrote {made}", soft_wrap=True)
 
 
-def _split_of(description: DatasetDescription, integers: bool) -> "RetrievalSplit":
-    """The split of the described logs; `integers` refuses ids that are text, whose keys nobody could read in an answer."""
+def _split_of(description: DatasetDescription) -> tuple["RetrievalSplit", "LogFiles", "Kinds"]:
+    """The split of the described logs, the files that were read, and which ids are integers and which text."""
     from beam_pipelines.transforms.file_patterns import match_files, open_raw
     from tf_e2egrec.retrieval.interactions import read_interactions
     from tf_e2egrec.retrieval.splits import split_interactions
@@ -93,17 +108,33 @@ def _split_of(description: DatasetDescription, integers: bool) -> "RetrievalSpli
         for file in match_files(log.paths, root, f"interactions.{number}.paths")
     ]
     interactions, report = read_interactions(description, files, open_raw)
-    for what, kinds in sorted(report.kinds.items()):
-        if integers and "text" in kinds:
-            raise E2EGRecError(
-                f"--export needs integer ids, but {what} are text in {kinds['text']}; number them first"
-            )
-    fixed_test = None
+    fixed_test, kinds = None, report.kinds
     if spec.test_paths:
         tested = [(0, file.path) for file in match_files(spec.test_paths, root, "recommend.test_paths")]
         fixed_test, _ = read_interactions(description, tested, open_raw)
+        files += tested
     split = split_interactions(interactions, spec, description.seed, fixed_test)
-    return split._replace(counters=report.counters | split.counters)
+    return split._replace(counters=report.counters | split.counters), files, kinds
+
+
+def _texts_of_items(
+    description: DatasetDescription, split: "RetrievalSplit", files: "LogFiles", kinds: "Kinds"
+) -> "np.ndarray | None":
+    """The ids of the split's items where they are text, for an export; None where they are integers."""
+    from beam_pipelines.transforms.file_patterns import open_raw
+    from tf_e2egrec.retrieval.item_texts import item_texts
+
+    where = {
+        kind: path for domain in description.domains for kind, path in kinds.get(item_ids(domain), {}).items()
+    }
+    if "text" not in where:
+        return None
+    if len(where) > 1:
+        raise E2EGRecError(
+            f"--export needs item ids of one kind, but they are text in {where['text']} and integers in {where['integers']}; "
+            "write all of them as text"
+        )
+    return item_texts(description, files, open_raw, split.item_keys)
 
 
 def _train(

@@ -14,7 +14,13 @@ from tf_e2egrec.retrieval.train import VECTORS_FILE
 
 
 def export_recommender(
-    trained: Path, split: RetrievalSplit, to: Path, k: int, finish: Callable[[Path], None] | None = None
+    trained: Path,
+    split: RetrievalSplit,
+    to: Path,
+    k: int,
+    finish: Callable[[Path], None] | None = None,
+    texts: np.ndarray | None = None,
+    users_are_text: bool = False,
 ) -> Path:
     """Write a SavedModel with the signatures of `RecommendationModule`.
 
@@ -26,6 +32,7 @@ def export_recommender(
       to: gets a directory with the next version number.
       k: how many items an answer has.
       finish: called with the directory before it is published, to add what servers want beside the model.
+      texts, users_are_text: which ids are text; see `RecommendationModule`.
 
     Returns:
       The directory of the version.
@@ -41,6 +48,8 @@ def export_recommender(
             seen,
             np.asarray(split.train.sum(axis=0)).ravel(),
             k,
+            texts,
+            users_are_text,
         )
     versions = [int(path.name) for path in to.glob("*") if path.name.isdecimal()]
     target = to / str(max(versions, default=0) + 1)

@@ -16,8 +16,8 @@ from tf_e2egrec.subgraphs.sorted_keys import sorted_rows
 class RecommendationModule(tf.Module):
     """Exact search among all items by dot product, in core ops, through TensorFlow Recommenders' top-k layer (see `TopItems`).
 
-    `recommend`: `user_id` [B] -> `items` int64 [B, k], `scores` float32 [B, k], `num_items` int32 [B]; beyond that number, items
-      are -1 and scores 0. What the user has seen is left out. An unknown user gets the most popular items, with their popularity
+    `recommend`: `user_id` [B] -> `items` ids [B, k], `scores` float32 [B, k], `num_items` int32 [B]; beyond that number, items
+      are -1 or "" and scores 0. What the user has seen is left out. An unknown user gets the most popular items, with their popularity
       as score.
     `retrieve`: the same from the recent items of someone without a vector; see `RetrievalModule`. The query is the mean of the
       vectors of those items.
@@ -28,6 +28,8 @@ class RecommendationModule(tf.Module):
       seen: CSR [U, I].
       popularity: [I], at least 0.
       k: how many items are found.
+      texts: str [I], the item ids, where requests carry text; keys are the ids otherwise.
+      users_are_text: whether user ids are.
     """
 
     def __init__(
@@ -39,9 +41,12 @@ class RecommendationModule(tf.Module):
         seen: sp.csr_array,
         popularity: np.ndarray,
         k: int,
+        texts: np.ndarray | None = None,
+        users_are_text: bool = False,
     ) -> None:
         super().__init__(name="recommendation_module")
-        self.retrieval = RetrievalModule(item_keys, items, items, popularity, k, cosine=False)
+        self.retrieval = RetrievalModule(item_keys, items, items, popularity, k, texts=texts, cosine=False)
+        self._users = tf.string if users_are_text else tf.int64
         self.user_keys = tf.Variable(user_keys, dtype=tf.int64, trainable=False, name="user_keys")
         # Row 0 belongs to unknown users.
         table = np.concatenate([np.zeros((1, users.shape[1])), users])
@@ -54,7 +59,7 @@ class RecommendationModule(tf.Module):
 
     def signatures(self) -> dict[str, Callable[..., Any]]:
         """Concrete functions by signature name."""
-        spec = tf.TensorSpec([None], tf.int64, name="user_id")
+        spec = tf.TensorSpec([None], self._users, name="user_id")
         body = tf.function(lambda **inputs: self.recommend(inputs))
         return {"recommend": body.get_concrete_function(user_id=spec), **self.retrieval.signatures()}
 
@@ -67,4 +72,7 @@ class RecommendationModule(tf.Module):
         places = tf.ragged.range(starts, starts + counts)
         seen = tf.gather(self.seen_items, places).to_tensor(MISSING_KEY)
         found = self.retrieval.top(tf.concat([tf.gather(self.users, rows), is_unknown], axis=1), seen)
-        return {"items": found.keys, "scores": found.scores, "num_items": found.number}
+        items = found.keys
+        if self.retrieval.texts is not None:
+            items = tf.gather(self.retrieval.texts, sorted_rows(self.retrieval.keys, items) + 1)
+        return {"items": items, "scores": found.scores, "num_items": found.number}

@@ -2,10 +2,11 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
+LOWEST := .venv-lowest
 DEMO := runs/demo
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: demo test test-slow faults lock notebooks docs lint venv clean
+.PHONY: demo test test-slow faults lowest lock notebooks docs lint venv clean
 
 venv: $(VENV)/.installed
 
@@ -28,9 +29,17 @@ test: venv
 
 test-slow: venv
 	@$(BIN)/python -m pytest -m slow --ignore=tests/faults
+	@FAULTS_SHARE=0.5 $(BIN)/python -m pytest -m slow tests/faults -n 2 --dist worksteal
 
 faults: venv
-	@$(BIN)/python -m pytest tests/faults -n 2
+	@$(BIN)/python -m pytest tests/faults -n 2 --dist worksteal
+
+# The lowest versions that setup.cfg allows, in an environment of their own; TESTS=PATHS for a part of the tests.
+lowest:
+	@test -x $(LOWEST)/bin/python || $(PYTHON) -m venv $(LOWEST)
+	@$(LOWEST)/bin/pip install --quiet --disable-pip-version-check uv
+	@$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct -e '.[dev]'
+	@$(LOWEST)/bin/python -m pytest -m "not slow" -n 2 $(TESTS)
 
 lock: venv
 	@echo "# Versions that the tests ran with; made by \`make lock\`. To install with them: pip install -c requirements.lock ." > requirements.lock
@@ -46,4 +55,4 @@ lint: venv
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
 clean:
-	rm -rf $(VENV) $(DEMO) build dist site *.egg-info
+	rm -rf $(VENV) $(LOWEST) $(DEMO) build dist site *.egg-info

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.faults.chain import Chain
+from tests.faults.share import SHARE
 from tests.faults.tally import NAMES, Tally
 from tests.faults.warm_process import WarmProcess
 
@@ -50,7 +51,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
                 failures.append(f"{Path(report.nodeid).name}: {said.splitlines()[0][:200]}")
     if not totals:
         return
-    terminalreporter.section("faults")
+    terminalreporter.section("faults" if SHARE == 1 else f"faults, {SHARE:.0%} of them")
     for text in reports_of:
         terminalreporter.write_line(text)
     for name in NAMES:

@@ -11,10 +11,6 @@ from typing import Any
 import numpy as np
 
 _CLOCK = {"seconds", "provenance", "canary"}
-_BY_CONTENT = {
-    "saved_model.pb",
-    "fingerprint.pb",
-}  # hold random ids; what they compute stands in the variables
 
 
 def digests(directory: Path, with_counters: bool = True) -> dict[str, str] | None:
@@ -31,7 +27,7 @@ def digests(directory: Path, with_counters: bool = True) -> dict[str, str] | Non
     return {
         str(name): _digest(path, with_counters)
         for name, path in named.items()
-        if "tensorboard" not in name.parts and name.name not in _BY_CONTENT
+        if "tensorboard" not in name.parts
     }
 
 
@@ -48,8 +44,8 @@ def _digest(path: Path, with_counters: bool) -> str:
         content = json.dumps(manifest, sort_keys=True).encode()
     elif path.suffix == ".keras":
         content = _keras_file(path)
-    elif path.name.startswith("variables."):
-        content = _variables(path.parent / "variables")
+    elif path.name == "fingerprint.pb":
+        content = _fingerprint(path)
     else:
         content = path.read_bytes()
     return hashlib.sha256(content).hexdigest()
@@ -79,14 +75,10 @@ def _keras_file(path: Path) -> bytes:
     return b"".join(parts)
 
 
-def _variables(prefix: Path) -> bytes:
-    import tensorflow as tf
+def _fingerprint(path: Path) -> bytes:
+    """TensorFlow's checksums of a SavedModel, without the random name that it gives each."""
+    from tensorflow.core.protobuf.fingerprint_pb2 import FingerprintDef
 
-    reader = tf.train.load_checkpoint(str(prefix))
-    names = sorted(reader.get_variable_to_shape_map())
-    tensors = [
-        (name, np.asarray(reader.get_tensor(name)))
-        for name in names
-        if name != "_CHECKPOINTABLE_OBJECT_GRAPH"
-    ]
-    return b"".join(name.encode() + value.tobytes() for name, value in tensors if value.dtype != object)
+    found = FingerprintDef.FromString(path.read_bytes())
+    found.ClearField("uuid")
+    return bytes(found.SerializeToString(deterministic=True))

@@ -14,6 +14,7 @@ import pytest
 import typer
 import yaml
 
+from tests.faults.share import share_of
 from tests.faults.tally import BAD_INPUTS, Tally
 from tests.toy_data import DESCRIPTION
 from tf_e2egrec.cli.main import app
@@ -174,18 +175,18 @@ def test_command_lines(tally: Tally, capsys: pytest.CaptureFixture[str]) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(14_400)
 @pytest.mark.parametrize("part", range(4))
 def test_many_descriptions(tally: Tally, part: int) -> None:
-    for number in range(part, WHOLE, 4):
+    for number in range(part, share_of(WHOLE), 4):
         check_description(number)
         tally.count(BAD_INPUTS)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(14_400)
 def test_many_command_lines(tally: Tally, capsys: pytest.CaptureFixture[str]) -> None:
-    for number in range(WHOLE):
+    for number in range(share_of(WHOLE)):
         check_command_line(number)
         tally.count(BAD_INPUTS)
         if number % 1_000 == 0:

@@ -67,7 +67,7 @@ def test_swing_and_subgraphs_at_a_place_that_takes_nothing(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(14_400)
 @pytest.mark.parametrize("name", ["swing", "subgraphs"])
 def test_every_stage_on_a_disk_that_fills(chain: Chain, tmp_path: Path, tally: Tally, name: str) -> None:
     for place in (0.0, 0.3, 0.6, 1.0):

@@ -107,7 +107,7 @@ def test_a_sample(warm: WarmProcess, scene: Scene, tally: Tally) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(14_400)
 @pytest.mark.parametrize("move", MOVES)
 def test_every_change(warm: WarmProcess, scene: Scene, tally: Tally, move: str) -> None:
     kill(warm, scene, move, None, tally)

@@ -16,6 +16,7 @@ from benchmarks.serving_fuzz import ServerProcess
 from tests.cli.job import TINY, rewrite
 from tests.faults.chain import MODEL
 from tests.faults.constant_load import ConstantLoad
+from tests.faults.share import share_of
 from tests.faults.tally import COMPARED, SERVED, Tally
 from tests.faults.warm_process import WarmProcess
 from tf_e2egrec.dataset.artefact import Manifest
@@ -133,9 +134,9 @@ def _text(value: Any) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(14_400)
 def test_ten_nights(
     warm: WarmProcess, tmp_path: Path, tally: Tally, record_property: Callable[[str, object], None]
 ) -> None:
-    lines = soak(tmp_path, warm, NIGHTS, REQUESTS, tally)
+    lines = soak(tmp_path, warm, share_of(NIGHTS), share_of(REQUESTS), tally)
     record_property("report", "\n".join(lines))

@@ -45,6 +45,18 @@ def test_exported_twice_it_predicts_the_same_to_the_bit(base, prepared):
             np.testing.assert_allclose(ours[name], expected, rtol=1e-5, atol=1e-5)
 
 
+def test_exported_twice_it_has_the_same_variables(base):
+    """Generators of dropout layers among them."""
+    first, second = (
+        tf.train.load_checkpoint(str(base / version / "variables/variables")) for version in ("1", "2")
+    )
+    shapes = first.get_variable_to_shape_map()
+    assert shapes == second.get_variable_to_shape_map()
+    assert any("_random_generator" in name for name in shapes)
+    for name in shapes.keys() - {"_CHECKPOINTABLE_OBJECT_GRAPH"}:
+        np.testing.assert_array_equal(first.get_tensor(name), second.get_tensor(name), err_msg=name)
+
+
 def test_the_sample_is_of_real_impressions_of_several_lengths(prepared):
     calls = {call.signature: call for call in prepared.calls}
     assert set(calls) == {"rank", "rank_fresh", "embed", "serving_default"}

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import tensorflow as tf
+
 from tf_e2egrec.dataset.artefact import (
     Manifest,
     StaleArtefactError,
@@ -96,6 +98,7 @@ def export_model(
     if target.exists():
         raise E2EGRecError(f"{target} exists already; choose another --version or leave it out")
     require_good_enough(trained.details.get("valid_auc"), to, options.min_auc, options.live_tolerance)
+    tf.keras.utils.set_random_seed(seed)  # the generators of dropout layers are saved with the weights
     # Not compiled: the optimisers' slots would be exported, too, and are as large as the model.
     network = load_keras_model(directory / MODEL_FILE, "e2egrec train --force", compile=False)
     prepared = prepare(run, description, subgraphs, network, options.kind)

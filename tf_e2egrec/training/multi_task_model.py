@@ -6,6 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 from tf_e2egrec.keras_version import require_keras_2
+from tf_e2egrec.training.bad_steps import BadSteps
 from tf_e2egrec.training.sparse_gradients import (
     Gradient,
     norm_of,
@@ -56,6 +57,7 @@ class MultiTaskModel(tf.keras.Model):
         """Create the balancer and the loss trackers; once, in `__init__`."""
         self.balancer = TaskBalancer(tasks, name="task_balancer")
         self.balances_tasks = False  # set by the GradNorm callback before the train function is traced
+        self.bad_steps: BadSteps | None = None  # set by the LossGuard callback, likewise
         self._loss_trackers = [tf.keras.metrics.Mean(name=f"{name}_loss") for name in ("total", *tasks)]
         self.embedding_optimizer: tf.keras.optimizers.Optimizer | None = None
 
@@ -164,6 +166,7 @@ class MultiTaskModel(tf.keras.Model):
           ValueError: sample weights, which a task's loss has no place for.
         """
         inputs, labels = _unpack(data)
+        touched = self._touched_by_losses() if self.bad_steps is not None else []
         weights = tf.identity(self.balancer.task_weights)
         with tf.GradientTape(persistent=self.balances_tasks) as tape:
             losses = self.task_losses(inputs, labels, training=True)
@@ -180,17 +183,38 @@ class MultiTaskModel(tf.keras.Model):
         gradients = self._unscaled(tape.gradient(objective, variables))
         if self.balances_tasks:
             parts = self._unscaled([tape.gradient(loss, self.shared_kernel) for loss in shallow])
-            self._balance(weights, values, self._kernel_gradient(variables, gradients), parts)
         del tape
-        self._apply(variables, gradients)
-        return self._log(total, values)
+
+        def change() -> None:
+            if self.balances_tasks:
+                self._balance(weights, values, self._kernel_gradient(variables, gradients), parts)
+            self._apply(variables, gradients)
+            self._track(total, values)
+
+        if self.bad_steps is None:
+            change()
+        else:
+            # An overflow under a scaled loss is no defect: the optimiser leaves such a step out by itself.
+            checked = [] if self._scales_loss else zip(variables, gradients, strict=True)
+            with tf.init_scope():  # no slot can be created under a condition
+                self.build_optimizers()
+            self.bad_steps.commit(objective, [(v.name, g) for v, g in checked], change, touched)
+        return self._logs()
 
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Losses and metrics of one batch."""
         inputs, labels = _unpack(data)
         losses = self.task_losses(inputs, labels, training=False)
         values = tf.stack([tf.cast(losses[task], tf.float32) for task in self.balancer.tasks])
-        return self._log(tf.reduce_sum(self.balancer.task_weights * values), values)
+        self._track(tf.reduce_sum(self.balancer.task_weights * values), values)
+        return self._logs()
+
+    def _touched_by_losses(self) -> list[tuple[tf.Variable, tf.Tensor]]:
+        """What `task_losses` may change, with its values: metrics and moving averages."""
+        if tf.distribute.get_strategy().num_replicas_in_sync > 1:
+            raise ValueError("Bad steps can be left out with one replica only.")
+        variables = [v for metric in self.metrics for v in metric.variables] + self.non_trainable_variables
+        return [(v, tf.identity(v)) for v in {id(v): v for v in variables}.values()]
 
     def _kernel_gradient(self, variables: Sequence[tf.Variable], gradients: Sequence[Gradient]) -> tf.Tensor:
         pairs = zip(variables, gradients, strict=True)
@@ -253,9 +277,11 @@ class MultiTaskModel(tf.keras.Model):
     def _unscaled(self, gradients: list[Gradient]) -> list[Gradient]:
         return self.optimizer.get_unscaled_gradients(gradients) if self._scales_loss else gradients
 
-    def _log(self, total: tf.Tensor, values: tf.Tensor) -> dict[str, tf.Tensor]:
+    def _track(self, total: tf.Tensor, values: tf.Tensor) -> None:
         for tracker, value in zip(self._loss_trackers, [total, *tf.unstack(values)], strict=True):
             tracker.update_state(value)
+
+    def _logs(self) -> dict[str, tf.Tensor]:
         logs = {metric.name: metric.result() for metric in self.metrics}
         logs["loss"] = logs.pop("total_loss")
         return logs

@@ -16,7 +16,7 @@ class TrainingSpec(StrictModel):
       pretraining_epochs: passes over them before, which train the graph neural network of a cascade (R2, R2b).
       patience: stop after this many epochs without a better validation AUC.
       batch_size: impressions per step.
-      order: `shuffle` (by shards and within a buffer) or `time` (one pass in time order suits data that moves
+      order: `shuffle` (the whole split) or `time` (one pass in time order suits data that moves
         fast).
       resample: how often the training impressions' neighbours are drawn anew: `never` (the sample that records
         hold, too), every `epoch` or every `step`. Needs the neighbour table (`graph.sampling.format`).
@@ -26,6 +26,8 @@ class TrainingSpec(StrictModel):
       ssl_prior: the self-supervised task's share of the gradient relative to the ranking task's, under
         GradNorm.
       ssl_weight: its weight where task weights are fixed (R4).
+      skip_bad_batches: leave out up to so many batches whose loss or gradients are not finite, and say which; one more
+        stops the training.
       gradnorm_gamma, gradnorm_learning_rate, gradnorm_warmup_steps: see `GradNorm`.
     """
 
@@ -42,6 +44,7 @@ class TrainingSpec(StrictModel):
     min_count: int = Field(default=1, ge=1)
     ssl_prior: float = Field(default=0.05, gt=0)
     ssl_weight: float = Field(default=0.1, ge=0)
+    skip_bad_batches: int = Field(default=0, ge=0)
     gradnorm_gamma: float = Field(default=1.0, ge=0)
     gradnorm_learning_rate: float = Field(default=0.025, gt=0)
     gradnorm_warmup_steps: int = Field(default=50, ge=1)

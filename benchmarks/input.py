@@ -5,15 +5,17 @@
 One log (100k impressions with up to 10 recent items, 20k items with 150 neighbours each) is written with `graph.sampling.format:
 records` and `table`, with 100 neighbours for each candidate and none, or 10, for each recent item. Passes over the training split take
 turns, in batches of 2,048, shuffled and with neighbours, as `fit` gets them; the log has no item features. `resample: step` draws a
-new sample for each batch. Rates are those of two cores, from CPU seconds: 2 / (CPU seconds per impression); the work runs in threads
-without Python's lock. The judged ones are those without neighbours of recent items: one neighbourhood per impression. `limit` is
-the rate at which the same files are read and shuffled, but not parsed.
+new sample for each batch. A compiled function takes the batches, as in `fit`. Rates are those of two cores, from CPU seconds:
+2 / (CPU seconds per impression); the work runs in threads without Python's lock. The judged ones are those without neighbours of
+recent items: one neighbourhood per impression. `limit` is the rate at which the same impressions are read and decoded in the same order,
+without neighbours from tables and without a batch graph.
 
 `waiting_share` is the share of wall time that a loop over the table source with new neighbours at each step waits for the next
 batch of a full model's training step, on two cores; other work on the machine counts. `input_against_step` is the CPU time of a batch's
 input over that of the step. `restore_seconds` is how long the first batch takes at the end of an epoch beyond the time at its start.
 """
 
+import contextlib
 import statistics
 import tempfile
 import time
@@ -44,7 +46,7 @@ def main(argv: list[str] | None = None) -> int:
         figures, rates = _measured_passes(written, turns)
         description, directory, manifest = written[0]["table"]
         steps = -(-manifest.counters["impressions_train"] // BATCH)
-        waiting, against = _waiting(description, directory, min(steps - 1, 30))
+        waiting, against = _waiting(description, directory, steps)
         restored = _restored(description, directory, steps)
     ratios = {
         "graph_tensor_examples_per_second": rates["records, 0, never"],
@@ -63,7 +65,7 @@ def _measured_passes(written: dict[int, Any], turns: int) -> tuple[list[Any], di
     for fanout, made in written.items():
         for source, resample in (("records", "never"), ("table", "never"), ("table", "step")):
             description, directory, manifest = made[source]
-            one = _pass_over(description, directory, resample), _reading(directory), manifest
+            one = _pass_over(description, directory, resample), _reading(description, directory), manifest
             passes[f"{source}, {fanout}, {resample}"] = one
     taken: dict[str, list[list[float]]] = {name: [] for name in passes}
     for _ in range(turns):
@@ -97,15 +99,18 @@ def _cpu_seconds(action: Callable[[], Any]) -> float:
     return time.process_time() - started
 
 
-def _reading(directory: Path) -> Callable[[], None]:
-    """A function that reads and shuffles the serialised impressions once."""
-    from tf_e2egrec.subgraphs.subgraph_dataset import record_files, serialized_records
+def _reading(description: Any, directory: Path) -> Callable[[], None]:
+    """A function that reads and decodes the impressions once, shuffled."""
+    from tf_e2egrec.subgraphs.epoch_order import EpochOrder
+    from tf_e2egrec.subgraphs.impression_records import ImpressionRecords
+    from tf_e2egrec.subgraphs.subgraph_dataset import record_files
 
-    records = serialized_records(record_files(directory, "train"), 0).batch(BATCH)
+    has_swing = description.graph.sampling.has_neighbours_in_records
+    records = ImpressionRecords(record_files(directory, "train"), description, has_swing)
 
     def run() -> None:
-        for _ in records:
-            pass
+        for start in range(0, len(records), BATCH):
+            records.read(EpochOrder(len(records), 0).take(start, start + BATCH))
 
     return run
 
@@ -171,17 +176,26 @@ def _dataset(description: Any, directory: Path, resample: str) -> Callable[[Any]
 
 def _pass_over(description: Any, directory: Path, resample: str) -> Callable[[], None]:
     """A function that takes every batch of the training split once."""
+    import tensorflow as tf
+
     batches = _dataset(description, directory, resample)(0)
 
+    @tf.function
+    def take(iterator: Any) -> Any:
+        """Outside of compiled functions, each GraphTensor is put together by thousands of calls of Python."""
+        return next(iterator)[1]["reward"]
+
     def run() -> None:
-        for _ in batches:
-            pass
+        iterator = iter(batches)
+        with contextlib.suppress(tf.errors.OutOfRangeError):
+            while True:
+                take(iterator)
 
     run()  # traces and compiles
     return run
 
 
-def _waiting(description: Any, directory: Path, steps: int) -> tuple[float, float]:
+def _waiting(description: Any, directory: Path, batch_count: int) -> tuple[float, float]:
     """(share of wall time that training waits for data, CPU time of the input over that of the step)."""
     import numpy as np
     import tensorflow as tf
@@ -199,19 +213,30 @@ def _waiting(description: Any, directory: Path, steps: int) -> tuple[float, floa
     model.context_embedding.set_vocabulary("hour_of_day", np.arange(24))
     compile_model(model, description)
     model.build_optimizers()
-    step = tf.function(lambda *batch: model.train_step(batch)["loss"], input_signature=batches.element_spec)
-    held = [batch for _, batch in zip(range(4), batches, strict=False)]
-    step(*held[0]).numpy()
-    of_step = min(_cpu_seconds(lambda batch=batch: step(*batch).numpy()) for batch in held * 3)
-    of_input = _cpu_seconds(lambda: [None for _ in batches]) / sum(1 for _ in batches)
+    spec = batches.element_spec
+
+    @tf.function
+    def take(iterator: Any) -> Any:
+        """As plain tensors: between compiled functions, a GraphTensor is put together by thousands of calls of Python."""
+        return tf.nest.flatten(next(iterator), expand_composites=True)
+
+    @tf.function(input_signature=[tf.nest.flatten(spec, expand_composites=True)])
+    def step(tensors: Any) -> Any:
+        return model.train_step(tf.nest.pack_sequence_as(spec, tensors, expand_composites=True))["loss"]
+
+    iterator = iter(batches)
+    held = [take(iterator) for _ in range(min(batch_count, 4))]
+    step(held[0]).numpy()
+    of_step = min(_cpu_seconds(lambda batch=batch: step(batch).numpy()) for batch in held * 3)
+    of_input = _cpu_seconds(_pass_over(description, directory, "step")) / batch_count
     waited, iterator = [], iter(batches)
-    next(iterator)
+    take(iterator)
     started = time.perf_counter()
-    for _ in range(steps):
+    for _ in range(min(batch_count - 1, 30)):
         before = time.perf_counter()
-        batch = next(iterator)
+        batch = take(iterator)
         waited.append(time.perf_counter() - before)
-        step(*batch).numpy()
+        step(batch).numpy()
     return sum(waited) / (time.perf_counter() - started), of_input / of_step
 
 

@@ -75,7 +75,7 @@ def make_batch(size: Size, sees_neighbours: bool, seed: int) -> Any:
     """(batch graph, labels); a model that sees no neighbours is given none.
 
     Every impression has a candidate and `RECENT` recent items. Seeds are distinct, and items that are but neighbours stand behind
-    the others, as in the batches of `seed_dataset`.
+    the others, as in the batches of `impression_dataset`.
     """
     import numpy as np
     import tensorflow as tf

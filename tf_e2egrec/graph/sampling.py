@@ -104,6 +104,7 @@ def _sample_rows(
 ) -> Array:
     """Fill the outputs row by row; returns int64 [n] neighbours chosen per row."""
     counts = np.zeros(len(rows), np.int64)
+    is_race = not deterministic and correction == 0 and beta in (0.0, 0.5, 1.0)
     position, log_weight = np.empty(limit, np.int64), np.empty(limit, np.float64)
     keys, scratch = np.empty(limit, np.float64), np.empty(limit, np.float64)
     for i in range(len(rows)):
@@ -113,14 +114,14 @@ def _sample_rows(
         for edge in range(indptr[rows[i]], min(indptr[rows[i] + 1], indptr[rows[i]] + limit)):
             if edge_weights[edge] > 0 and neighbours[edge] != excluded[i]:
                 position[usable] = edge
-                log_weight[usable] = np.log(np.float64(edge_weights[edge]))
+                log_weight[usable] = 0.0 if is_race else np.log(np.float64(edge_weights[edge]))
                 usable += 1
         chosen = min(usable, fanout)
         threshold, equal, rejected = -np.inf, usable, -np.inf
         if not deterministic and usable > fanout:
             for e in range(usable):
                 noise = _edge_noise(state, neighbours[position[e]], targets[i])
-                keys[e] = beta * log_weight[e] - np.log(-np.log(noise))
+                keys[e] = _sampling_key(noise, edge_weights[position[e]], log_weight[e], beta, is_race)
                 scratch[e] = keys[e]
             threshold, equal = _kth_largest(scratch, usable, fanout)
             rejected = scratch[fanout:usable].max()  # quickselect leaves the k largest in front
@@ -158,6 +159,18 @@ def _sample_rows(
 def _edge_noise(state: np.uint64, source: int, target: int) -> float:
     """Uniform number in (0, 1) of an edge."""
     return unit_interval(mix64(mix64(state ^ mix64(np.uint64(source))) ^ mix64(np.uint64(target))))
+
+
+@numba.njit(cache=True, inline="always")
+def _sampling_key(noise: float, weight: float, log_weight: float, beta: float, is_race: bool) -> float:
+    """The edges with the largest keys are chosen; their logarithm is `beta * log(w)` and Gumbel noise.
+
+    In a race, the key is its monotonic transform `log(noise) / w ** beta`, which takes one logarithm rather than three.
+    """
+    if is_race:
+        weight = np.float64(weight)
+        return np.log(noise) / (1.0 if beta == 0.0 else (weight if beta == 1.0 else np.sqrt(weight)))
+    return beta * log_weight - np.log(-np.log(noise))
 
 
 @numba.njit(cache=True, nogil=True)

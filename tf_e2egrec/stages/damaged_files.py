@@ -52,8 +52,13 @@ def naming_damaged_records(directory: Path) -> Iterator[None]:
     """
     try:
         yield
-    # UnicodeDecodeError: TensorFlow quotes bytes of a broken record in its error.
-    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError, UnicodeDecodeError) as error:
+    # UnknownError: what Python raised within a data set. UnicodeDecodeError: TensorFlow quotes a broken record's bytes.
+    except (
+        tf.errors.DataLossError,
+        tf.errors.InvalidArgumentError,
+        tf.errors.UnknownError,
+        UnicodeDecodeError,
+    ) as error:
         for path in sorted(directory.glob("*/*.tfrecord")):
             defect = _defect(path)
             if defect is not None:

@@ -16,18 +16,19 @@ def exported(tmp_path_factory):
     split = clusters()
     split = split._replace(user_keys=split.user_keys * 7 + 3, item_keys=split.item_keys * 5 + 100)
     rng = np.random.default_rng(0)
-    users, items = (
-        rng.standard_normal((len(keys), 4)).astype(np.float32) for keys in (split.user_keys, split.item_keys)
+    users, items, history = (
+        rng.standard_normal((len(keys), 4)).astype(np.float32)
+        for keys in (split.user_keys, split.item_keys, split.item_keys)
     )
-    np.savez(folder / "vectors.npz", users=users, items=items)
+    np.savez(folder / "vectors.npz", users=users, items=items, history=history)
     path = export_recommender(folder, split, folder / "model", K)
     assert path.name == "1"
     assert export_recommender(folder, split, folder / "model", K).name == "2"
-    return split, users, items, tf.saved_model.load(str(path)).signatures
+    return split, users, items, history, tf.saved_model.load(str(path)).signatures
 
 
 def test_known_users_get_their_best_unseen_items(exported):
-    split, users, items, signatures = exported
+    split, users, items, _, signatures = exported
     seen = sp.csr_array(split.train + split.valid + split.test).toarray() > 0
     found = signatures["recommend"](user_id=tf.constant(split.user_keys))
     scores = np.where(seen, -np.inf, users @ items.T)
@@ -38,7 +39,7 @@ def test_known_users_get_their_best_unseen_items(exported):
 
 
 def test_text_goes_in_and_out_where_ids_are_text(exported, tmp_path):
-    split, users, items, integers = exported
+    split, users, items, history, integers = exported
     names = np.array([f"Straße {n}" for n in range(len(split.user_keys))], object)
     titles = np.array([f"item {n}" for n in range(len(split.item_keys))], object)
     user_keys, item_keys = string_keys(names), string_keys(titles)
@@ -51,7 +52,7 @@ def test_text_goes_in_and_out_where_ids_are_text(exported, tmp_path):
         item_keys=item_keys[by_item],
         **{name: getattr(split, name)[by_user][:, by_item] for name in ("train", "valid", "test")},
     )
-    np.savez(tmp_path / "vectors.npz", users=users[by_user], items=items[by_item])
+    np.savez(tmp_path / "vectors.npz", users=users[by_user], items=items[by_item], history=history[by_item])
     path = export_recommender(tmp_path, split, tmp_path / "m", K, texts=titles[by_item], users_are_text=True)
     signatures = tf.saved_model.load(str(path)).signatures
 
@@ -81,10 +82,10 @@ def test_unknown_users_get_popular_items(exported):
 
 
 def test_a_history_is_enough(exported):
-    split, _, items, signatures = exported
+    split, _, items, history, signatures = exported
     recent = split.item_keys[[3, 8]]
     found = signatures["retrieve"](recent=tf.constant(recent[np.newaxis]), num_recent=tf.constant([2]))
-    scores = items[[3, 8]].mean(axis=0) @ items.T
+    scores = history[[3, 8]].mean(axis=0) @ items.T
     scores[[3, 8]] = -np.inf
     np.testing.assert_array_equal(found["items"][0], split.item_keys[np.argsort(-scores)[:K]])
 

@@ -4,6 +4,7 @@ import functools
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 import tensorflow as tf
 
 from tests.retrieval.toys import clusters, matrix, normalised
@@ -104,6 +105,42 @@ def test_softmax_compares_a_pair_with_the_batch_s_first_items_that_its_user_has_
     expected += 0.3 * 0.5 * ((raw[user] ** 2).sum() + (raw[items[:6]] ** 2).sum()) / 6
     found = model.batch_loss(*(tf.constant(one, tf.int32) for one in (user, item, item)))
     assert float(found) == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_softmax_ranks_by_cosine_and_by_how_often_an_item_was_a_candidate():
+    train = matrix(0)
+    seen, graph = SeenItems(train), UserItemGraph(train)
+    settings = {"seen": seen, "temperature": 0.3, "candidates": 4, "dim": 4, "initial_std": 1.0}
+    model = LightGCN(graph, layers=2, loss="softmax", **settings)
+    table = light_gcn_convolution(graph, model.embeddings.numpy(), 2).numpy()
+    cosines = table / np.linalg.norm(table, axis=1, keepdims=True)
+    users, items = model.vectors()
+    expected = cosines[: graph.users] @ cosines[graph.users :].T / 0.3 + seen.log_presence(4)
+    np.testing.assert_allclose(users.numpy() @ items.numpy().T, expected, atol=1e-5)
+    # An item of a history stands where a user of its direction does.
+    alike = cosines[graph.users :] @ cosines[graph.users :].T / 0.3 + seen.log_presence(4)
+    np.testing.assert_allclose(model.history_vectors().numpy() @ items.numpy().T, alike, atol=1e-5)
+
+
+def test_by_other_losses_an_item_of_a_history_is_the_item():
+    model = MatrixFactorization(3, 2, dim=4)
+    np.testing.assert_array_equal(model.history_vectors(), model.vectors()[1])
+
+
+def test_softmax_finds_the_probabilities_of_a_log_whose_items_are_not_equally_popular():
+    """One taste, items of popularity 8 : 4 : 2 : 1. Cosines alone would rank by nothing; the score has to find the popularity."""
+    rng = np.random.default_rng(0)
+    share = np.array([8, 4, 2, 1]) / 15
+    dense = (rng.random((400, 4)) < share).astype(np.float32)
+    train = sp.csr_array(dense[dense.sum(1) > 0])
+    graph = UserItemGraph(train)
+    settings = FAST | {"loss": "softmax", "temperature": 0.5, "candidates": 2, "epochs": 6}
+    model = compiled_recommender("mf", graph, RecommendSpec(top=[1], dim=8, mf=settings), seed=0)
+    steps = steps_per_epoch(train, 64)
+    model.fit(training_batches(train, 64, 0, 6), epochs=6, steps_per_epoch=steps, verbose=0)
+    users, items = model.vectors()
+    mean_score = (users.numpy() @ items.numpy().T).mean(axis=0)
+    assert (np.diff(mean_score) < 0).all()
 
 
 def test_lightgcn_s_gradient_goes_through_the_convolution():

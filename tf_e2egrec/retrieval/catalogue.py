@@ -85,7 +85,7 @@ def compiled_recommender(name: str, graph: UserItemGraph, spec: RecommendSpec, s
     common: dict[str, Any] = {
         "dim": spec.dim, "l2": settings.l2, "initial_std": spec.initial_std, "seed": seed, "name": name.replace("-", "_"),
         "loss": "directau" if name == "directau" else settings.loss,
-        "temperature": settings.temperature, "candidates": settings.candidates,
+        "temperature": settings.temperature, "candidates": min(settings.candidates, settings.batch_size),
         "seen": SeenItems(graph.train) if settings.loss == "softmax" else None,
     }  # fmt: skip
     model: Recommender

@@ -45,6 +45,7 @@ def export_recommender(
             split.item_keys,
             arrays["users"],
             arrays["items"],
+            arrays["history"],
             seen,
             np.asarray(split.train.sum(axis=0)).ravel(),
             k,

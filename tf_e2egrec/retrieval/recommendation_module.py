@@ -20,11 +20,12 @@ class RecommendationModule(tf.Module):
       are -1 or "" and scores 0. What the user has seen is left out. An unknown user gets the most popular items, with their popularity
       as score.
     `retrieve`: the same from the recent items of someone without a vector; see `RetrievalModule`. The query is the mean of the
-      vectors of those items.
+      vectors that those items have in a history.
 
     Args:
       user_keys, item_keys: int64 [U] and [I], ascending.
       users, items: float32 [U, d] and [I, d]; scores are their products.
+      history: float32 [I, d], of items as recent ones.
       seen: CSR [U, I].
       popularity: [I], at least 0.
       k: how many items are found.
@@ -38,6 +39,7 @@ class RecommendationModule(tf.Module):
         item_keys: np.ndarray,
         users: np.ndarray,
         items: np.ndarray,
+        history: np.ndarray,
         seen: sp.csr_array,
         popularity: np.ndarray,
         k: int,
@@ -45,7 +47,7 @@ class RecommendationModule(tf.Module):
         users_are_text: bool = False,
     ) -> None:
         super().__init__(name="recommendation_module")
-        self.retrieval = RetrievalModule(item_keys, items, items, popularity, k, texts=texts, cosine=False)
+        self.retrieval = RetrievalModule(item_keys, items, history, popularity, k, texts=texts, cosine=False)
         self._users = tf.string if users_are_text else tf.int64
         self.user_keys = tf.Variable(user_keys, dtype=tf.int64, trainable=False, name="user_keys")
         # Row 0 belongs to unknown users.

@@ -4,6 +4,7 @@ import abc
 import math
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from tf_e2egrec.keras_version import require_keras_2
@@ -83,9 +84,27 @@ class Recommender(tf.keras.Model, abc.ABC):
         """What scores are made of; float32 [users + items, dim]."""
 
     def vectors(self) -> tuple[tf.Tensor, tf.Tensor]:
-        """Vectors of all users and items, float32 [users, dim] and [items, dim]; scores are their products."""
+        """Vectors of all users and items, float32 [users, d] and [items, d]; scores are their products.
+
+        What `softmax` learns from candidates that are items of other pairs is ``cos(u, i) / temperature = log p(i | u) - log q(i) +
+        c(u)``, with q(i) the probability that i is a candidate. Its score is ``cos(u, i) / temperature + log q(i)``, so that q is
+        one more dimension.
+        """
         table = self._final_table()
-        return table[: self.users], table[self.users :]
+        users, items = table[: self.users], table[self.users :]
+        if self._seen is None:
+            return users, items
+        log_presence = self._seen.log_presence(self.candidates)[:, np.newaxis]
+        return self._as_queries(users), tf.concat([tf.math.l2_normalize(items, axis=1), log_presence], axis=1)
+
+    def history_vectors(self) -> tf.Tensor:
+        """What stands for an item in a history, float32 [items, d]; the mean over a history is scored as a user's vector is."""
+        items = self._final_table()[self.users :]
+        return items if self._seen is None else self._as_queries(items)
+
+    def _as_queries(self, vectors: tf.Tensor) -> tf.Tensor:
+        cosines = tf.math.l2_normalize(vectors, axis=1) / self.temperature
+        return tf.concat([cosines, tf.ones_like(cosines[:, :1])], axis=1)
 
     @tf.function
     def _final_table(self) -> tf.Tensor:

@@ -1,4 +1,4 @@
-"""`SeenItems`: which of a few items a user has training pairs with."""
+"""`SeenItems`: which of a few items a user has training pairs with, and how often an item is among a few."""
 
 import numpy as np
 import scipy.sparse as sp
@@ -21,6 +21,7 @@ class SeenItems:
         self._starts = tf.constant(train.indptr, tf.int32)
         self._items = tf.constant(np.asarray(train.indices), tf.int32)
         self._count = train.shape[1]
+        self._pairs = np.bincount(train.indices, minlength=train.shape[1])
 
     def among(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
         """The pairs (place in `users`, place in `items`) that were trained.
@@ -42,3 +43,11 @@ class SeenItems:
         return tf.cast(
             tf.stack([tf.boolean_mask(row, is_found), tf.boolean_mask(found, is_found)], axis=1), tf.int64
         )
+
+    def log_presence(self, pairs: int) -> np.ndarray:
+        """How likely an item is among those of some random training pairs: ``log(1 - (1 - n_i / n)^pairs)``, float32 [I].
+
+        n_i are the item's training pairs, and half a one where it has none.
+        """
+        share = np.maximum(self._pairs, 0.5) / max(self._pairs.sum(), 1)
+        return np.log(-np.expm1(pairs * np.log1p(-np.minimum(share, 1 - 1e-9)))).astype(np.float32)

@@ -186,5 +186,6 @@ def _write_vectors(path: Path, network: Recommender, split: RetrievalSplit) -> N
         item_keys=split.item_keys,
         users=users.numpy(),
         items=items.numpy(),
+        history=network.history_vectors().numpy(),
         embeddings=network.embeddings.numpy(),
     )

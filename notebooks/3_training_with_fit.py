@@ -52,8 +52,8 @@ def e2egrec(line):
 
 # %% [markdown]
 # ## Data
-# To train on another data set, name its description file here (notebook 5 writes one), and leave `synthesize`
-# out.
+# To train on another data set, name its description file here (notebook 5 writes one, in a folder that has to be
+# kept), and leave `synthesize` out.
 
 # %%
 DATASET = work / "data/dataset.yaml"

@@ -18,7 +18,8 @@
 # topics in one string), writes the description in steps, makes the usual mistakes on the way, and ends with a
 # trained model and a prediction.
 #
-# With your own Parquet, CSV or JSON lines, skip the first cell and put your names into the description.
+# With your own Parquet, CSV or JSON lines: let `work` be their folder, leave out the cell under *The data*, put
+# your names into the fourth description below (those before it are mistakes on purpose), and go on from there.
 # `docs/description_file.md` lists every key.
 
 # %%
@@ -32,7 +33,7 @@ import numpy as np
 import pandas as pd
 
 scratch = tempfile.TemporaryDirectory()
-work = Path(scratch.name)
+work = Path(scratch.name)  # goes when this notebook ends: a folder of your own keeps what is made here
 
 
 def e2egrec(line):
@@ -97,6 +98,9 @@ print(plays.head(3).to_string(), episodes.head(3).to_string(), sep="\n\n")
 # What must be said: the logs, their three columns, what counts as a behaviour, which of them is the reward,
 # which make the graph, and how time is split. The first try has mistakes. Each is answered in one sentence
 # that says what, where, and how to mend it, with exit code 2.
+#
+# A behaviour is a column of numbers or true and false (with `at_least`, from a value on), or one of words, of
+# which those are named that count: `{column: finished, in: [yes]}`.
 
 # %%
 FIRST = """

@@ -54,7 +54,7 @@ def write_day(folder: Path, day: int, rows: int) -> None:
     pq.write_table(table, folder / f"day-{day:02d}.parquet")
 
 
-def measure(rows: int, negatives: bool, folder: Path) -> dict[str, Any]:
+def measure(rows: int, negatives: bool, folder: Path, repeats: int = REPEATS) -> dict[str, Any]:
     """Seconds of the full stages and of the refresh, and what the refresh made."""
     from beam_pipelines.refresh import run_refresh
     from beam_pipelines.subgraphs import run_subgraphs
@@ -75,7 +75,7 @@ def measure(rows: int, negatives: bool, folder: Path) -> dict[str, Any]:
     full(folder / "yesterday")
     write_day(folder, DAYS - 1, rows)
     seconds: dict[str, list[float]] = {"full": [], "refresh": []}
-    for _ in range(REPEATS):
+    for _ in range(repeats):
         started = time.perf_counter()
         full(folder / "full")
         seconds["full"].append(time.perf_counter() - started)
@@ -104,7 +104,8 @@ def main(argv: list[str] | None = None) -> int:
     figures = []
     for negatives in (False, True):
         with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stderr(io.StringIO()):
-            figures.append(measure(500 if arguments.quick else 50_000, negatives, Path(folder)))
+            rows, repeats = (500, 1) if arguments.quick else (50_000, REPEATS)
+            figures.append(measure(rows, negatives, Path(folder), repeats))
     ratios = {f"refresh / full, {row['negatives']} negatives": row["refresh / full"] for row in figures}
     return report("refresh", ratios, {}, figures=figures, only_json=arguments.json)
 

@@ -54,7 +54,7 @@ def serve(
 
     TensorFlow Serving is used when `tensorflow_model_server` is on PATH or TENSORFLOW_MODEL_SERVER names it. Runs until Ctrl-C.
 
-    Example: e2egrec serve runs/demo/export/R5 --port 8500 --rest-port 8501
+    Example: e2egrec serve runs/demo/run/export/R5 --port 8500 --rest-port 8501
 
     Example: e2egrec serve --config models.config --config-poll 10
     """

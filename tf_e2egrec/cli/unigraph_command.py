@@ -22,7 +22,7 @@ def unigraph(
 
     Reads RUN_DIR/graph (`e2egrec swing`) and the logs; writes RUN_DIR/unigraph.
 
-    Example: e2egrec unigraph demo-data/dataset.yaml --out runs/demo --snapshot latest
+    Example: e2egrec unigraph runs/demo/data/dataset.yaml --out runs/demo/run --snapshot latest
     """
     from beam_pipelines.unigraph import parse_snapshot, run_unigraph, statistics_tables
 

@@ -63,7 +63,7 @@ def validate(
 
     Nothing is written. Exit code 1 where a threshold is crossed, so that it stops what stands behind it in a shell.
 
-    Example: e2egrec validate demo-data/dataset.yaml && e2egrec refresh demo-data/dataset.yaml --out runs/demo
+    Example: e2egrec validate runs/demo/data/dataset.yaml && e2egrec refresh runs/demo/data/dataset.yaml --out runs/demo/run
     """
     from tf_e2egrec.validation.compare_days import compare_days
 

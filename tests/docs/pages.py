@@ -53,16 +53,5 @@ def spans(page: Path) -> list[str]:
     return _SPAN.findall(prose(page))
 
 
-def commands(page: Path) -> list[str]:
-    """Our commands in a page's shell blocks, continued lines joined, comments and prompts left out."""
-    found = []
-    for block in blocks(page, *SHELL):
-        for line in block.text.replace("\\\n", " ").splitlines():
-            command = re.sub(r"\s+#.*$", "", line).removeprefix("$ ").strip()
-            parts = [part.strip() for part in re.split(r"&&|\|\||;|&(?!\S)", command)]
-            found += [part for part in parts if part.startswith(("e2egrec ", "python -m ", "make "))]
-    return found
-
-
 def words(command: str) -> list[str]:
     return shlex.split(command)

@@ -4,7 +4,7 @@ import contextlib
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.padding import Padding
@@ -27,6 +27,9 @@ from tf_e2egrec.dataset.artefact import Manifest, StaleArtefactError, read_manif
 from tf_e2egrec.dataset.description import DatasetDescription
 from tf_e2egrec.stages.run_directory import RunDirectory
 
+if TYPE_CHECKING:
+    from tf_e2egrec.training import ReplicaGroup
+
 
 def train(
     dataset: Dataset,
@@ -34,19 +37,40 @@ def train(
     data: Data = None,
     models: Models = None,
     seeds: Seeds = 1,
+    strategy: Annotated[
+        Literal["none", "mirrored", "multi-worker"],
+        typer.Option(
+            help="Who shares each batch: one replica, the GPUs of this machine, or the processes that TF_CONFIG lists "
+            "(docs/training.md)."
+        ),
+    ] = "none",
+    warm_start: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN_DIR",
+            help="Start from the models of the same name and seed in an earlier run: ids that both know keep what was learnt.",
+        ),
+    ] = None,
     force: Force = False,
 ) -> None:
     """Train models on the subgraphs of RUN_DIR.
 
     An interrupted training goes on where it stopped. Writes RUN_DIR/models/MODEL/seed-N: weights, history, TensorBoard.
 
-    Example: e2egrec train demo-data/dataset.yaml --out runs/demo --models R0,R5 --seeds 3
+    Example: e2egrec train runs/demo/data/dataset.yaml --out runs/demo/run --models R0,R5 --seeds 3
     """
     description, run = open_run(dataset, out, data)
     names = model_names(models, description)
+    group = None
+    if strategy != "none":
+        from tf_e2egrec.training import ReplicaGroup
+
+        group = ReplicaGroup(strategy)
     subgraphs = require_current_subgraphs(description, run)
-    run.keep_description(dataset)
-    train_all(description, run, subgraphs, names, seeds, force)
+    if group is None or group.is_chief:
+        run.keep_description(dataset, description.data_root)
+    former = None if warm_start is None else RunDirectory(warm_start)
+    train_all(description, run, subgraphs, names, seeds, force, group, former)
 
 
 def evaluate(
@@ -62,7 +86,7 @@ def evaluate(
 
     Writes report.json and report.md to RUN_DIR/evaluation, or to RUN_DIR/evaluation-valid. docs/evaluation.md says how to read them.
 
-    Example: e2egrec evaluate runs/demo --split valid
+    Example: e2egrec evaluate runs/demo/run --split valid
     """
     if not as_json:
         evaluate_run(RunDirectory(run_dir), force, split)
@@ -113,7 +137,7 @@ def export(
 
     It is loaded by a fresh process and compared with the Python model before it appears.
 
-    Example: e2egrec export runs/demo --model R5 --min-auc 0.6 --not-worse-than-live
+    Example: e2egrec export runs/demo/run --model R5 --min-auc 0.6 --not-worse-than-live
     """
     live_tolerance = tolerance if not_worse_than_live else None
     export_run(RunDirectory(run_dir), model, seed, to, version, kind, min_auc, live_tolerance, batching)
@@ -126,23 +150,36 @@ def train_all(
     names: list[str],
     seeds: int,
     force: bool,
+    group: "ReplicaGroup | None" = None,
+    former: RunDirectory | None = None,
 ) -> None:
-    """Train every model with every seed, but those that are there already."""
+    """Train every model with every seed, but those that are there already; alone, or as one of a group's processes, and from scratch or
+    from the models of a former run.
+    """
+    from tf_e2egrec.stages.previous_model import PreviousModel
     from tf_e2egrec.stages.train import remove_checkpoints, train_fingerprint, train_model
 
     for name in names:
         for seed in range(seeds):
             directory = run.model(name, seed)
-            if not force and _is_current(directory, train_fingerprint(description, name, seed, subgraphs)):
+            previous = None if former is None else PreviousModel.of(former, run, name, seed)
+            fingerprint = train_fingerprint(description, name, seed, subgraphs, previous)
+            if not force and _is_current(directory, fingerprint):
                 say_up_to_date("train", directory)
-                remove_checkpoints(directory)
+                if group is None or group.is_chief:
+                    remove_checkpoints(directory)
                 continue
             announce("train", str(run.subgraphs), str(directory))
-            manifest = train_model(run, description, subgraphs, name, seed)
+            manifest = train_model(run, description, subgraphs, name, seed, group, previous)
             console.print(
                 f"  {name}: {manifest.details['meaning']}; {manifest.counters['parameters']:,} parameters, "
                 f"validation AUC {manifest.details['valid_auc']:.4f}, {manifest.details['seconds']} s"
             )
+            for kind, ids in manifest.details.get("warm_start", {}).items():
+                if kind != "fingerprint":
+                    console.print(
+                        f"    {kind} ids: {ids['kept']:,} kept, {ids['new']:,} new, {ids['forgotten']:,} forgotten"
+                    )
             parts = {name: count for name, count in manifest.details["parameters"].items() if name != "total"}
             sizes = ", ".join(f"{part} {count:,}" for part, count in parts.items())
             console.print(Padding(f"parameters: {sizes}", (0, 0, 0, 4), expand=False))

@@ -9,6 +9,7 @@ from tf_e2egrec.training.grad_norm import GradNorm
 from tf_e2egrec.training.loss_guard import LossGuard
 from tf_e2egrec.training.multi_output_model import MultiOutputModel
 from tf_e2egrec.training.multi_task_model import MultiTaskModel
+from tf_e2egrec.training.replica_group import ReplicaGroup
 from tf_e2egrec.training.row_sparse_adam import RowSparseAdam
 from tf_e2egrec.training.task_balancer import TaskBalancer, grad_norm_gradient
 from tf_e2egrec.training.worker_checkpoints import WorkerCheckpoints
@@ -21,6 +22,7 @@ __all__ = [
     "LossGuard",
     "MultiOutputModel",
     "MultiTaskModel",
+    "ReplicaGroup",
     "RowSparseAdam",
     "TaskBalancer",
     "WorkerCheckpoints",

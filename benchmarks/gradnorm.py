@@ -31,7 +31,9 @@ def make_model(items: int, dim: int) -> Any:
 
     tf.keras.utils.set_random_seed(0)
     inputs = ModelInputs(item_vocabulary=items, user_vocabulary=items)
-    model = E2EGRec(inputs, ModelSpec(dim=dim, fusion="gate+attention", attention_residual="tokens"), variant_named("R5"))
+    model = E2EGRec(
+        inputs, ModelSpec(dim=dim, fusion="gate+attention", attention_residual="tokens"), variant_named("R5")
+    )
     for encoder in (model.item_encoder, model.user_encoder):
         encoder.id_lookup.set_keys(np.arange(items))
     model.compile(tf.keras.optimizers.Adam(1e-3, jit_compile=False), embedding_optimizer=RowSparseAdam(1e-3))

@@ -51,7 +51,11 @@ def make_model(name: str, size: Size, users: int | None = None) -> Any:
         user_vocabulary=rows["user"],
         vocabulary_sizes={"item": sizes, "user": {}, "context": {}},
     )
-    model = E2EGRec(inputs, ModelSpec(dim=size.dim, fusion="gate+attention", attention_residual="tokens"), variant_named(name))
+    model = E2EGRec(
+        inputs,
+        ModelSpec(dim=size.dim, fusion="gate+attention", attention_residual="tokens"),
+        variant_named(name),
+    )
     for encoder, group in model.entity_encoders:
         encoder.id_lookup.set_keys(np.arange(rows[group]))
     for feature in features:

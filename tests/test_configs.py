@@ -28,3 +28,11 @@ def test_the_regimes_of_the_news_differ_in_nothing_else():
     assert cross == equal
     del cross["split"], six["split"], six["graph"]["regime"]
     assert cross == six
+
+
+def test_the_published_training_of_gowalla_differs_in_nothing_but_lightgcn_s():
+    quick, published = (load_description(CONFIGS / f"{name}.yaml") for name in ("gowalla", "gowalla-bpr"))
+    assert quick.model_dump(exclude={"name"}) == published.model_dump(exclude={"name"})
+    without = {"lightgcn"}
+    assert quick.recommend.model_dump(exclude=without) == published.recommend.model_dump(exclude=without)
+    assert (quick.recommend.lightgcn.loss, published.recommend.lightgcn.loss) == ("softmax", "bpr")

@@ -42,6 +42,7 @@ NOT_RUN_FAMILIES = {
     "python -m beam_pipelines.subgraphs --input /mnt/run/dataset.yaml": CLUSTER,
     "python -m beam_pipelines.swing --input dataset.yaml --data gs://BUCKET/logs": CLUSTER,
     "python -m benchmarks.retrieval": "needs PyTorch, an extra of its own",
+    "python -m benchmarks.peers": "the same",
 }
 
 # Page -> the test that runs everything in its shell blocks.

@@ -93,6 +93,8 @@ class MultiTaskModel(tf.keras.Model):
           **kwargs: as for `tf.keras.Model.compile`.
         """
         super().compile(optimizer=optimizer, **kwargs)
+        # Metrics are summed over the replicas when they are read; Keras would add up the workers' results once more.
+        self.distribute_reduction_method = "first"
         scaling = tf.keras.mixed_precision.LossScaleOptimizer
         if (
             embedding_optimizer is not None

@@ -21,6 +21,7 @@ require_keras_2()
 
 StrategyName = Literal["none", "mirrored", "multi-worker"]
 
+_LEAST_THREADS = 16
 _LOST = (
     tf.errors.AbortedError,
     tf.errors.CancelledError,
@@ -60,6 +61,9 @@ class ReplicaGroup:
             self.strategy = tf.distribute.MirroredStrategy([device.name for device in devices])
         elif self._has_workers:
             self.is_chief = _worker_number() == 0
+            # Workers answer one another's heartbeats by the same threads that wait for collective operations.
+            threads = max(tf.config.threading.get_inter_op_parallelism_threads(), _LEAST_THREADS)
+            tf.config.threading.set_inter_op_parallelism_threads(threads)
             self.strategy = tf.distribute.MultiWorkerMirroredStrategy()
         self.replicas = 1 if self.strategy is None else self.strategy.num_replicas_in_sync
 

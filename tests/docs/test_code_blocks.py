@@ -59,7 +59,8 @@ def test_python_names_what_exists(block):
 
 @pytest.mark.parametrize("block", YAML, ids=identity)
 def test_yaml_is_yaml(block):
-    assert yaml.safe_load(block.text)
+    documents = list(yaml.safe_load_all(block.text))
+    assert documents and all(documents)
 
 
 def test_there_is_something_to_look_at():

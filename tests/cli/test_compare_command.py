@@ -265,13 +265,13 @@ def test_mistakes(data, tmp_path):
         "R5@graph.sampling.fanot=5": r"the model `R5@graph.sampling.fanot=5`: unknown key .*did you mean `fanout`",
         "R5@training.epochs=0": "`training.epochs`: input should be greater than or equal to 1",
         "R5@split.train_until=2026-01-07": "would change which rows are compared",
-        "R5@model.heads=3": "`heads` should divide `dim`",
+        "R5-gate-attention@model.heads=3": "`heads` should divide `dim`",
     }.items():
         refuse("compare", data, "--out", out, "--models", f"R0,{model}", says=(says,))
     for tune, says in {
         "graph.swing.beta=0": "`graph.swing.beta` cannot be tuned",
         "training.epochs=1,0": "the model `R0@training.epochs=0`",
-        "model.heads=1,3": "the model `R0@model.heads=3`: `heads` should divide `dim`",
+        "model.dim=8,0": "the model `R0@model.dim=0`: `heads` should divide `dim`",
     }.items():
         refuse("compare", data, "--out", out, "--models", "R0,R5", "--tune", tune, says=(says,))
     refuse("report", tmp_path, says=("holds no report.json; run `e2egrec compare` first",))

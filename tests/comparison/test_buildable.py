@@ -15,7 +15,7 @@ def test_every_model_of_a_sound_description_can_be_built(text):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("R5@model.heads=3", "`heads` should divide `dim`. Received: dim=8, heads=3"),
+        ("R5-gate-attention@model.heads=3", "`heads` should divide `dim`. Received: dim=8, heads=3"),
         ("R5@model.layer_weights=[0.9,0.3]", "`layer_weights` should be two numbers that sum to 1"),
     ],
 )

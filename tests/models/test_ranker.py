@@ -12,7 +12,7 @@ from tests.toy_data import toy_batch, toy_model, toy_records
 from tf_e2egrec.models.impression_vectors import ImpressionVectors
 from tf_e2egrec.models.ranker import mean_by_target
 
-# Where Keras keeps the weights of R5: by attribute, or by class and number.
+# Where Keras keeps the weights of a model with both levels of fusion: by attribute, or by class and number.
 PLACES = {
     "layers/attention_fusion", "layers/dense", "layers/dense_1", "layers/entity_encoder", "layers/feature_embedding",
     "layers/gated_concat_fusion", "layers/graph_features", "layers/task_balancer", "ranker_context", "ranker_item",
@@ -22,7 +22,7 @@ PLACES = {
 
 def test_layers_keep_their_place_in_the_file(tmp_path):
     """A model that an older version saved has to find each of its layers."""
-    toy_model("R5").save(tmp_path / "model.keras")
+    toy_model("R5-gate-attention").save(tmp_path / "model.keras")
     weights = zipfile.ZipFile(tmp_path / "model.keras").read("model.weights.h5")
     names: list[str] = []
     with h5py.File(io.BytesIO(weights)) as file:

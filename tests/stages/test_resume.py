@@ -106,7 +106,7 @@ def test_interrupted_in_the_second_epoch(description, data, run_copy, monkeypatc
     for path in (target / "tensorboard").rglob("*.tfevents*"):
         for event in tf.compat.v1.train.summary_iterator(str(path)):
             tags |= {value.tag for value in event.summary.value}
-    assert {"epoch_task_weight/ssl", "effective_rank/x", "gate/gnn", "attention/ltr_to_gnn"} <= tags
+    assert {"epoch_task_weight/ssl", "effective_rank/x", "gate/gnn"} <= tags
 
 
 def test_a_checkpoint_of_another_description_is_left_out(description, data, run_copy, monkeypatch, tmp_path):

@@ -119,6 +119,8 @@ class SmallWorld:
                 found[2] += "-again"
             if name == "recommend" and "configs" not in text:
                 found = ["lists/dataset.yaml" if one.endswith("dataset.yaml") else one for one in found]
+        if "models.config" in found and not (self.root / "models.config").exists():
+            self._configuration()
         return [
             re.sub(r"^(127\.0\.0\.1|HOST):850[01]$", lambda match: self.target(match[0]), one)
             for one in found
@@ -131,18 +133,23 @@ class SmallWorld:
     def close(self) -> None:
         self._open.close()
 
+    def _configuration(self) -> Path:
+        """The model configuration, with version 1 of the ranking model."""
+        config = self.root / "models.config"
+        config.write_text(
+            f'model_config_list {{ config {{ name: "R5" base_path: "{self.root}/{RUN}/export/R5" model_platform: "tensorflow"\n'
+            'model_version_policy { specific { versions: 1 } } version_labels { key: "stable" value: 1 } } }\n',
+            encoding="utf-8",
+        )
+        return config
+
     def _server(self, kind: str) -> RunningServer:
         if kind not in self._servers:
             if kind == "candidates":
                 succeed("candidates", RUN, "--to", "R5-candidates", "--top", 20)
                 server = start_server("R5-candidates", "R5-candidates", port=0, kind="development")
             else:
-                config = self.root / "models.config"
-                config.write_text(
-                    f'model_config_list {{ config {{ name: "R5" base_path: "{self.root}/{RUN}/export/R5" model_platform: "tensorflow"\n'
-                    'model_version_policy { specific { versions: 1 } } version_labels { key: "stable" value: 1 } } }\n',
-                    encoding="utf-8",
-                )
+                config = self._configuration()
                 server = start_server(model_config_file=config, port=0, kind="development")
             self._servers[kind] = self._open.enter_context(server)
             with RankingClient(server.target, "R5-candidates" if kind == "candidates" else "R5") as client:

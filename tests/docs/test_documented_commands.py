@@ -46,7 +46,7 @@ def runs_here(command: DocumentedCommand) -> bool:
 def small() -> Iterator[None]:
     """Small models for generated data; the runs of a comparison in this process; no command waits for Ctrl-C."""
 
-    def run_processes(directory: object, runs: list, *_: object, split: str = "test") -> None:
+    def run_processes(directory: object, runs: list, jobs: int, console: object, split: str = "test") -> None:
         make = one_run.run_one if split == "test" else one_run.validate_one
         for one in runs:
             make(directory, directory.run(one.graph), one.model, one.seed)

@@ -28,7 +28,9 @@ def test_equals_numpy(seed, share):
     features, guess = rng.normal(size=(2, 9, 6))
     hidden = rng.random((9, 3)) < share
     loss = float(masked_feature_loss(tf.constant(features), tf.constant(guess), hidden, WIDTHS))
-    assert loss == pytest.approx(reference(features, guess, hidden, WIDTHS), rel=5e-3, abs=1e-5)  # a field that hardly varies divides by next to nothing
+    assert loss == pytest.approx(
+        reference(features, guess, hidden, WIDTHS), rel=5e-3, abs=1e-5
+    )  # a field that hardly varies divides by next to nothing
 
 
 def test_units_of_the_fields_do_not_matter():

@@ -271,7 +271,7 @@ def test_mistakes(data, tmp_path):
     for tune, says in {
         "graph.swing.beta=0": "`graph.swing.beta` cannot be tuned",
         "training.epochs=1,0": "the model `R0@training.epochs=0`",
-        "model.dim=8,0": "the model `R0@model.dim=0`: `heads` should divide `dim`",
+        "model.dim=8,0": "the model `R0@model.dim=0`: `model.dim`: input should be greater",
     }.items():
         refuse("compare", data, "--out", out, "--models", "R0,R5", "--tune", tune, says=(says,))
     refuse("report", tmp_path, says=("holds no report.json; run `e2egrec compare` first",))

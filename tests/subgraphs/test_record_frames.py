@@ -55,8 +55,11 @@ def test_the_bounds_of_large_files_are_kept_until_the_file_changes(path):
     path.write_bytes(content[first.bounds[1] : first.bounds[2]] + content)
     os.utime(kept, ns=(0, 0))  # of the same size, but older
     assert contents(RecordFrames(path, worth_keeping=1)) == [b"a", *RECORDS]
-    kept.write_bytes(b"damaged")
-    assert contents(RecordFrames(path, worth_keeping=1)) == [b"a", *RECORDS]
+    beyond_the_end = np.load(kept)
+    beyond_the_end[2] = 1 << 40
+    for damaged in (b"damaged", beyond_the_end):
+        np.save(kept, damaged) if isinstance(damaged, np.ndarray) else kept.write_bytes(damaged)
+        assert contents(RecordFrames(path, worth_keeping=1)) == [b"a", *RECORDS]
 
 
 @pytest.mark.parametrize("cut", [1, 3, 500])

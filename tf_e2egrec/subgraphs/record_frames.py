@@ -61,7 +61,9 @@ class RecordFrames:
         except (OSError, ValueError, EOFError):
             return None
         fits = bounds.dtype == np.int64 and bounds.ndim == 1 and len(bounds) > 0
-        return bounds if fits and bounds[0] == 0 and bounds[-1] == len(self.data) else None
+        fits = fits and bounds[0] == 0 and bounds[-1] == len(self.data)
+        # What is read by them is not checked against the end of the file.
+        return bounds if fits and bool(np.all(np.diff(bounds) >= FRAME_BYTES)) else None
 
     def _found(self) -> np.ndarray:
         parts, position, count = [np.zeros(1, np.int64)], 0, 0

@@ -8,15 +8,13 @@ from tf_e2egrec.export.table_ranker import TableRanker
 class TwoHopRanker(TableRanker):
     """The mean over the neighbours is of their own one-hop Z: fanout ** 2 vectors a candidate."""
 
-    def _mean(self, rows: tf.Tensor, fanout: int) -> tuple[tf.Tensor, tf.Tensor]:
-        neighbours = tf.gather(self.neighbour_rows, rows)[:, :fanout]
-        shares = tf.gather(self.neighbour_shares, rows)[:, :fanout]
+    def _mean(self, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        neighbours, shares = tf.gather(self.neighbour_rows, rows), tf.gather(self.neighbour_shares, rows)
         flat = tf.reshape(neighbours, [-1])
-        z = self.propagated(self.x_of(flat), *super()._mean(flat, fanout))
-        shares = tf.math.divide_no_nan(shares, tf.reduce_sum(shares, axis=1, keepdims=True))
+        z = self.propagated(self.x_of(flat), *super()._mean(flat))
         of_row = tf.reshape(z, [-1, tf.shape(neighbours)[1], self.x.shape[1]])
         mean = tf.matmul(shares[:, tf.newaxis, :], of_row)[:, 0, :]
-        return mean, tf.reduce_any(shares > 0, axis=1)
+        return mean, shares[:, 0] > 0
 
 
 class WholeGraphRanker(TableRanker):

@@ -10,8 +10,8 @@ new sample for each batch. A compiled function takes the batches, as in `fit`. R
 recent items: one neighbourhood per impression. `limit` is the rate at which the same impressions are read and decoded in the same order,
 without neighbours from tables and without a batch graph.
 
-`waiting_share` is the share of wall time that a loop over the table source with new neighbours at each step waits for the next
-batch of a full model's training step, on two cores; other work on the machine counts. `input_against_step` is the CPU time of a batch's
+`waiting_share` is the share of wall time that a full model's training step over the table source, with new neighbours at each step, waits
+for its next batch, which it takes inside the compiled step as `fit` does, on two cores; other work on the machine counts. `input_against_step` is the CPU time of a batch's
 input over that of the step. `restore_seconds` is how long the first batch takes at the end of an epoch beyond the time at its start.
 """
 
@@ -224,20 +224,30 @@ def _waiting(description: Any, directory: Path, batch_count: int) -> tuple[float
     def step(tensors: Any) -> Any:
         return model.train_step(tf.nest.pack_sequence_as(spec, tensors, expand_composites=True))["loss"]
 
+    @tf.function
+    def waiting_step(iterator: Any) -> Any:
+        """Takes the next batch inside the compiled step, as `fit` does; seconds until it was there."""
+        before = tf.timestamp()
+        with tf.control_dependencies([before]):
+            tensors = tf.nest.flatten(next(iterator), expand_composites=True)
+        with tf.control_dependencies(tensors):
+            after = tf.timestamp()
+        with tf.control_dependencies([after]):  # else the step may begin before the clock is read
+            tensors = [tf.identity(one) for one in tensors]
+        model.train_step(tf.nest.pack_sequence_as(spec, tensors, expand_composites=True))
+        return after - before
+
     iterator = iter(batches)
     held = [take(iterator) for _ in range(min(batch_count, 4))]
     step(held[0]).numpy()
     of_step = min(_cpu_seconds(lambda batch=batch: step(batch).numpy()) for batch in held * 3)
     of_input = _cpu_seconds(_pass_over(description, directory, "step")) / batch_count
-    waited, iterator = [], iter(batches)
-    take(iterator)
+    waiting_step(iter(batches)).numpy()  # traces
+    iterator = iter(batches)
+    waiting_step(iterator).numpy()
     started = time.perf_counter()
-    for _ in range(min(batch_count - 1, 30)):
-        before = time.perf_counter()
-        batch = take(iterator)
-        waited.append(time.perf_counter() - before)
-        step(batch).numpy()
-    return sum(waited) / (time.perf_counter() - started), of_input / of_step
+    waited = sum(float(waiting_step(iterator)) for _ in range(min(batch_count - 1, 40)))
+    return waited / (time.perf_counter() - started), of_input / of_step
 
 
 def _restored(description: Any, directory: Path, steps: int) -> float:

@@ -19,17 +19,12 @@ class HybridRanker(VectorRanker):
     def __init__(self, model: E2EGRec, graph: ServingGraph) -> None:
         vectors = item_vectors(model, graph)
         super().__init__(model, graph, vectors, name="hybrid_ranker")
-        self.z = tf.Variable(vectors.z, trainable=False, name="z")
-        self.recent_z = (
-            self.z
-            if vectors.recent_z is vectors.z
-            else tf.Variable(vectors.recent_z, trainable=False, name="recent_z")
+        self.z = (
+            self.recent_z
+            if vectors.z is vectors.recent_z
+            else tf.Variable(vectors.z, trainable=False, name="z")
         )
 
     def z_of(self, rows: tf.Tensor) -> tf.Tensor:
         """See `VectorRanker`."""
-        return tf.gather(self.z, rows)
-
-    def recent_z_of(self, rows: tf.Tensor) -> tf.Tensor:
-        """See `VectorRanker`."""
-        return tf.gather(self.recent_z, rows)
+        return tf.gather(self.z.value(), rows)

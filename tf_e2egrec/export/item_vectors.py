@@ -29,9 +29,9 @@ class ItemVectors(NamedTuple):
     recent_z: tf.Tensor
 
 
-def item_vectors(model: E2EGRec, graph: ServingGraph, with_z: bool = True) -> ItemVectors:
-    """The vectors of every item under the neighbour table of `graph`, as evaluation would compute them; X in place of Z
-    where it is not wanted.
+def item_vectors(model: E2EGRec, graph: ServingGraph) -> ItemVectors:
+    """The vectors of every item under the neighbour table of `graph`, as evaluation would compute them; Z is X where the
+    model does not propagate.
     """
     keys = tf.concat([[tf.constant(MISSING_KEY, tf.int64)], graph.item_table.keys], axis=0)
     rankers, xs = [], []
@@ -40,8 +40,6 @@ def item_vectors(model: E2EGRec, graph: ServingGraph, with_z: bool = True) -> It
         rankers.append(tf.cast(ranker, tf.float32))
         xs.append(tf.cast(x, tf.float32))
     ranker, x = tf.concat(rankers, axis=0), tf.concat(xs, axis=0)
-    if not with_z:
-        return ItemVectors(ranker, x, z=x, recent_z=x)
     z = _propagated(model, graph, keys, x, graph.fanout)
     recent_z = (
         z if graph.recent_fanout == graph.fanout else _propagated(model, graph, keys, x, graph.recent_fanout)

@@ -14,8 +14,8 @@ from tf_e2egrec.models.impression_vectors import ImpressionVectors
 
 
 class VectorRanker(tf.Module):
-    """What the ranker knows of items, and X, are looked up. An item that the node table lacks has the vectors of the
-    unknown item, in row 0.
+    """What the ranker knows of items, X, and Z of recent items are looked up: a recent item is never fresh. An item that the
+    node table lacks has the vectors of the unknown item, in row 0.
 
     Args:
       model: the trained model; one for which `is_possible`.
@@ -33,6 +33,11 @@ class VectorRanker(tf.Module):
         self.rows_of = ItemRows(graph.item_table.keys)
         self.ranker = tf.Variable(vectors.ranker, trainable=False, name="ranker")
         self.x = tf.Variable(vectors.x, trainable=False, name="x")
+        self.recent_z = (
+            self.x
+            if vectors.recent_z is vectors.x
+            else tf.Variable(vectors.recent_z, trainable=False, name="recent_z")
+        )
 
     @staticmethod
     def is_possible(model: E2EGRec) -> bool:
@@ -44,10 +49,6 @@ class VectorRanker(tf.Module):
     @abstractmethod
     def z_of(self, rows: tf.Tensor) -> tf.Tensor:
         """Z of items as candidates: int64 [n] rows of the tables -> float32 [n, width]."""
-
-    @abstractmethod
-    def recent_z_of(self, rows: tf.Tensor) -> tf.Tensor:
-        """The same of items as recent ones."""
 
     def fresh_mean(self, fresh: FreshItems) -> tuple[tf.Tensor, tf.Tensor]:
         """Mean X of the neighbours of fresh items [N, width], and which have any: those of the request."""
@@ -132,9 +133,7 @@ class VectorRanker(tf.Module):
         a sum over B * C * H edges.
         """
         row = self.rows_of(recent)
-        z = tf.reshape(
-            self.recent_z_of(tf.reshape(row, [-1])), tf.concat([tf.shape(row), [self.x.shape[1]]], axis=0)
-        )
+        z = tf.gather(self.recent_z.value(), row)
         gathered = [tf.gather(self.ranker, row), self.x_of(row), z]
         share = tf.cast(ranks > 0, tf.float32)
         share = tf.math.divide_no_nan(share, tf.reduce_sum(share, axis=2, keepdims=True))

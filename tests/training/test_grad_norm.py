@@ -107,6 +107,21 @@ def test_export_and_a_static_rerun(tmp_path):
     np.testing.assert_allclose(rerun.balancer.task_weights, expected, rtol=1e-5)
 
 
+def test_the_weights_start_at_the_priors_unless_compile_or_an_earlier_fit_set_them():
+    def first_weights(model, **kwargs):
+        callback = GradNorm(warmup_steps=10, **kwargs)
+        model.fit(toy_data(2), verbose=0, callbacks=[callback])
+        return model.balancer.task_weights.numpy()
+
+    new = compiled(ToyTasks((1.0, 10.0)))
+    expected = [2 * 0.05 / 1.05, 2 / 1.05]
+    np.testing.assert_allclose(first_weights(new, priors={"task_0": 0.05}), expected, rtol=1e-6)
+    np.testing.assert_allclose(first_weights(new, priors={"task_0": 0.5}), expected, rtol=1e-6)
+    np.testing.assert_allclose(first_weights(compiled(ToyTasks((1.0, 10.0)))), 1.0)
+    given = compiled(ToyTasks((1.0, 10.0)), task_weights={"task_0": 0.5, "task_1": 1.5})
+    np.testing.assert_allclose(first_weights(given, priors={"task_0": 0.05}), [0.5, 1.5])
+
+
 def test_wrong_model_wrong_names_and_impossible_schedules_are_refused():
     with pytest.raises(ValueError, match="MultiTaskModel"):
         GradNorm().set_model(tf.keras.Sequential())

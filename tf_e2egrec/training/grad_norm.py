@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tf_e2egrec.keras_version import require_keras_2
 from tf_e2egrec.training.multi_task_model import MultiTaskModel
+from tf_e2egrec.training.task_balancer import renormalise
 
 require_keras_2()
 
@@ -28,7 +29,9 @@ class GradNorm(tf.keras.callbacks.Callback):
       gamma: restoring force; 0 only equalises the gradient norms.
       learning_rate: Adam's rate for the task weights.
       warmup_steps: steps that define L(0) as their mean; the weights stand still meanwhile.
-      priors: wanted share of the gradient per task, relative to their mean; equal by default.
+      priors: wanted share of the gradient per task, relative to their mean; equal by default. The weights start in
+        proportion to them, unless `compile` set others: from equal ones, a task of small prior would rule until GradNorm
+        has brought its weight down, which a short training does not get over.
       freeze_after: stop changing the weights after so many `freeze_unit`s of the run; None: never.
       freeze_unit: `epochs`, `steps` (warm-up included) or `fraction` of the run's steps (of its epochs, where
         Keras does not know how many steps an epoch has).
@@ -81,7 +84,11 @@ class GradNorm(tf.keras.callbacks.Callback):
         balancer.gamma.assign(self.gamma)
         balancer.learning_rate.assign(self.learning_rate)
         balancer.warmup_steps.assign(self.warmup_steps)
-        balancer.priors.assign([self.priors.get(task, 1.0) for task in balancer.tasks])
+        priors = tf.constant([self.priors.get(task, 1.0) for task in balancer.tasks])
+        balancer.priors.assign(priors)
+        is_new = int(balancer.steps.numpy()) == 0 and bool(tf.reduce_all(balancer.task_weights == 1.0))
+        if is_new:
+            balancer.task_weights.assign(renormalise(priors / tf.reduce_mean(priors)))
         balancer.freeze_at.assign(-1)
         if not model.balances_tasks:
             model.balances_tasks = True

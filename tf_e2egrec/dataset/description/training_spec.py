@@ -24,7 +24,7 @@ class TrainingSpec(StrictModel):
       embedding_decay: decoupled weight decay of the embedding rows of a batch (see `RowSparseAdam`).
       min_count: items and users seen less often in the training period share the unknown row.
       ssl_prior: the self-supervised task's share of the gradient relative to the ranking task's, under
-        GradNorm.
+        GradNorm, and of the first weights.
       ssl_weight: its weight where task weights are fixed (R4).
       skip_bad_batches: leave out up to so many batches whose loss or gradients are not finite, and say which; one more
         stops the training.

@@ -6,7 +6,6 @@ import pytest
 from tests.toy_data import toy_description
 from tf_e2egrec.comparison.compare import read_predictions
 from tf_e2egrec.comparison.compare_directory import CompareDirectory
-from tf_e2egrec.comparison.one_run import peak_memory
 from tf_e2egrec.comparison.processes import PlannedRun
 from tf_e2egrec.errors import E2EGRecError
 
@@ -56,12 +55,3 @@ def test_models_that_met_other_rows_are_not_compared(directory, column):
         E2EGRecError, match=rf"other test rows than the predictions of R0 seed 0 \(`{column}`"
     ):
         read_predictions(directory, toy_description(), RUNS)
-
-
-def test_peak_memory_follows_what_was_held():
-    before = peak_memory()
-    held = np.ones(
-        before // 8 + (64 << 17)
-    )  # as much again, and 64 MiB: beyond the peak whatever is free below it
-    after = peak_memory()
-    assert after - before > held.nbytes // 4

@@ -1,5 +1,7 @@
 """How much memory processes may still take."""
 
+import resource
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,8 +14,20 @@ def free_memory() -> int | None:
 
 
 def held_memory(processes: Sequence[int]) -> int:
-    """Bytes that processes hold now, by their ids; one that has ended holds none."""
-    return sum(_field(Path(f"/proc/{process}/status"), "VmRSS") or 0 for process in processes)
+    """Bytes that processes hold now, by their ids, beside the files they have mapped; one that has ended holds none."""
+    return sum(_field(Path(f"/proc/{process}/status"), "RssAnon") or 0 for process in processes)
+
+
+def peak_memory() -> int:
+    """The most memory that this process has held, in bytes, less the pages of files that it has mapped now: the system takes
+    those back when it needs them.
+    """
+    status = Path("/proc/self/status")  # getrusage counts what the parent held when it forked
+    peak = _field(status, "VmHWM")
+    if peak is not None:
+        return peak - (_field(status, "RssFile") or 0)
+    unit = 1 if sys.platform == "darwin" else _KIB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def _field(path: Path, name: str) -> int | None:

@@ -9,7 +9,6 @@ With `--split valid` it predicts the validation split instead, and never opens t
 import argparse
 import contextlib
 import json
-import resource
 import statistics
 import sys
 import time
@@ -23,6 +22,7 @@ import pyarrow.parquet as pq
 import tensorflow as tf
 
 from tf_e2egrec.comparison.compare_directory import CompareDirectory
+from tf_e2egrec.comparison.free_memory import peak_memory
 from tf_e2egrec.comparison.labelled_run import LabelledRun
 from tf_e2egrec.dataset.artefact import (
     Manifest,
@@ -234,17 +234,6 @@ def _write_costs(path: Path, trained: Manifest) -> None:
         "peak_gpu_memory_mib": _peak_gpu_memory(),
     }
     write_whole(path, json.dumps(measured, indent=2) + "\n")
-
-
-def peak_memory() -> int:
-    """The most memory that this process has held, in bytes."""
-    status = Path("/proc/self/status")  # getrusage counts what the parent held when it forked
-    if status.exists():
-        for line in status.read_text(encoding="ascii", errors="replace").splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def _peak_gpu_memory() -> float | None:

@@ -34,8 +34,8 @@ _INTERVALS = (
 )
 _COSTS = (
     "Frozen parameters are not reached by the ranking loss. A step is one training batch, its input included (median, after the "
-    "training); memory is the most that the training process held (RSS). GNN refresh is the part of a cascade's training that makes its "
-    "graph network anew, which end to end nobody does."
+    "training); memory is the most that the training process held, mapped files left out. GNN refresh is the part of a cascade's "
+    "training that makes its graph network anew, which end to end nobody does."
 )
 _BESIDE = " They were measured with {jobs} runs side by side."
 

@@ -10,9 +10,10 @@ new sample for each batch. A compiled function takes the batches, as in `fit`. R
 recent items: one neighbourhood per impression. `limit` is the rate at which the same impressions are read and decoded in the same order,
 without neighbours from tables and without a batch graph.
 
-`waiting_share` is the share of wall time that a full model's training step over the table source, with new neighbours at each step, waits
-for its next batch, which it takes inside the compiled step as `fit` does, on two cores; other work on the machine counts. `input_against_step` is the CPU time of a batch's
-input over that of the step. `restore_seconds` is how long the first batch takes at the end of an epoch beyond the time at its start.
+`waiting_share` is the share of wall time that a full model's training step over the table source, with new neighbours at each
+step, waits for its next batch, which it takes inside the compiled step as `fit` does, on two cores; other work on the machine
+counts. `input_against_step` is the CPU time of a batch's input over that of the step. `restore_seconds` is how long the first
+batch takes at the end of an epoch beyond the time at its start.
 """
 
 import contextlib

@@ -71,6 +71,28 @@ def test_hashed_multivalued_features_average_what_is_present():
     np.testing.assert_array_equal(output[1], 0)
 
 
+@pytest.mark.parametrize("multivalued", [False, True])
+def test_the_rows_of_several_hashes_are_summed(multivalued):
+    feature = FeatureSpec(
+        name="tags",
+        type="categorical",
+        multivalued=multivalued,
+        max_values=3,
+        hash_buckets=50,
+        hashes=2,
+        embedding_dim=4,
+    )
+    layer = FeatureEmbedding([feature], {})
+    keys = tf.constant([[8, 9, -1], [-1, -1, -1]] if multivalued else [8, -1], tf.int64)
+    output = layer({"tags": keys}).numpy()
+    table = layer.embeddings["tags"].embeddings.numpy()
+    rows = layer.lookups["tags"](tf.constant([8, 9], tf.int64)).numpy()
+    expected = table[rows].sum(axis=1)
+    np.testing.assert_allclose(output[0], expected.mean(axis=0) if multivalued else expected[0], atol=1e-6)
+    np.testing.assert_allclose(output[1], 0.0 if multivalued else 2 * table[0], atol=1e-6)
+    check_layer(layer, lambda layer, inputs: layer(inputs), {"tags": keys}, (2, 4))
+
+
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_numbers_are_standardised_before_they_lose_precision(policy):
     """Seconds of a day do not fit float16, and their last digits do not fit bfloat16."""

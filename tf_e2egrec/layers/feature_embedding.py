@@ -9,6 +9,7 @@ import tensorflow as tf
 from tf_e2egrec.dataset.description.feature_spec import FeatureSpec
 from tf_e2egrec.dataset.ids import MISSING_KEY
 from tf_e2egrec.keras_version import require_keras_2
+from tf_e2egrec.layers.key_hashing import KeyHashing
 from tf_e2egrec.layers.key_lookup import KeyLookup
 
 require_keras_2()
@@ -18,7 +19,8 @@ require_keras_2()
 class FeatureEmbedding(tf.keras.layers.Layer):
     """Embeds categorical features, standardises numeric ones, passes dense vectors, and concatenates.
 
-    Categorical values are looked up by key, or hashed; unknown (unless hashed) and missing values share row 0.
+    Categorical values are looked up by key, or hashed (into several rows, whose vectors are summed, where the feature has several
+    `hashes`); unknown (unless hashed) and missing values share row 0.
     Multi-valued features average over the values that are present. Numeric values are transformed, standardised
     and 0 where missing. Under mixed precision the numbers stay float32 until they are standardised.
 
@@ -63,7 +65,7 @@ class FeatureEmbedding(tf.keras.layers.Layer):
         super().__init__(**{**kwargs, "autocast": False})
         self.features = [f if isinstance(f, FeatureSpec) else FeatureSpec.model_validate(f) for f in features]
         self.vocabulary_sizes = dict(vocabulary_sizes)
-        self.lookups: dict[str, KeyLookup | tf.keras.layers.Hashing] = {}
+        self.lookups: dict[str, KeyLookup | KeyHashing | tf.keras.layers.Hashing] = {}
         self.embeddings: dict[str, tf.keras.layers.Embedding] = {}
         self.moments: dict[str, tf.Variable] = {}
         for feature in self.features:
@@ -87,8 +89,10 @@ class FeatureEmbedding(tf.keras.layers.Layer):
         """Create what turns keys into rows; the number of rows beside row 0."""
         name = f"{feature.name}_lookup"
         if feature.hash_buckets is not None:
-            self.lookups[feature.name] = tf.keras.layers.Hashing(
-                feature.hash_buckets + 1, mask_value=MISSING_KEY, name=name
+            self.lookups[feature.name] = (
+                KeyHashing(feature.hash_buckets, feature.hashes, name=name)
+                if feature.hashes > 1
+                else tf.keras.layers.Hashing(feature.hash_buckets + 1, mask_value=MISSING_KEY, name=name)
             )
             return feature.hash_buckets
         if feature.name not in self.vocabulary_sizes:
@@ -141,6 +145,8 @@ class FeatureEmbedding(tf.keras.layers.Layer):
     def _embed(self, feature: FeatureSpec, values: tf.Tensor) -> tf.Tensor:
         if feature.type == "categorical":
             vectors = self.embeddings[feature.name](self.lookups[feature.name](values))
+            if feature.hashes > 1:
+                vectors = tf.reduce_sum(vectors, axis=-2)
             return _mean_of_present(vectors, values) if feature.multivalued else vectors
         if feature.type == "numeric":
             mean, deviation = tf.unstack(self.moments[feature.name])

@@ -24,6 +24,8 @@ class FeatureSpec(StrictModel):
       min_count: categorical only; values seen less often share the unknown row.
       hash_buckets: categorical only; values are hashed into this many rows instead of being looked up in a
         vocabulary, so that values which training never saw have a row, too (`min_count` then says nothing).
+      hashes: with `hash_buckets` only; how many of those rows a value has, by different hashes. Their sum is its vector, so that
+        two values that share one row still differ.
     """
 
     name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")
@@ -37,6 +39,7 @@ class FeatureSpec(StrictModel):
     embedding_dim: int | None = Field(default=None, ge=1)
     min_count: int = Field(default=1, ge=1)
     hash_buckets: int | None = Field(default=None, ge=1)
+    hashes: int = Field(default=1, ge=1, le=8)
 
     @model_validator(mode="after")
     def _keys_fit_the_type(self) -> Self:
@@ -46,6 +49,8 @@ class FeatureSpec(StrictModel):
             raise ValueError(f"feature `{self.name}`: only categorical features can be multi-valued")
         if self.hash_buckets is not None and self.type != "categorical":
             raise ValueError(f"feature `{self.name}`: only categorical features can have `hash_buckets`")
+        if self.hashes > 1 and self.hash_buckets is None:
+            raise ValueError(f"feature `{self.name}`: `hashes` goes with `hash_buckets`, and only with it")
         return self
 
     @property

@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 
 from benchmarks.reporting import Target, benchmark_parser, pin_threads, report
+from tf_e2egrec.errors import E2EGRecError
 
 TARGETS = {"lost_auc_standard_errors": Target("<=", 2.0)}
 _INDIFFERENT = 0.001  # of AUC: what differs by less is the same
@@ -36,7 +37,11 @@ def main(argv: list[str] | None = None) -> int:
     found: dict[str, list[float]] = {"row-sparse Adam": [], "Adam": []}
     for seed in range(seeds):
         for kind, values in found.items():
-            values.append(_validation_auc(options.run, options.model, seed, kind, options.epochs, batches))
+            try:
+                found_auc = _validation_auc(options.run, options.model, seed, kind, options.epochs, batches)
+            except E2EGRecError as error:
+                parser.exit(2, f"error: {error}\n")
+            values.append(found_auc)
             sys.stderr.write(f"seed {seed}, {kind}: AUC {values[-1]:.5f}\n")
     differences = [a - b for a, b in zip(*found.values(), strict=True)]
     mean = statistics.mean(differences)

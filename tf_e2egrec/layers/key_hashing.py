@@ -14,8 +14,8 @@ require_keras_2()
 class KeyHashing(tf.keras.layers.Layer):
     """Hashes a key into `hashes` rows of one table, each by a hash of its own; a missing key has row 0 alone.
 
-    Two of n keys share a row of b with probability 1 / b, but all of h rows with 1 / b^h: summed, h rows tell keys apart that one row
-    cannot, in a table that does not grow (hash embeddings, arXiv 1709.03933, without the learned weights).
+    Two keys share one row of b with probability 1 / b, but all of h rows with about h! / b^h: the sum of h rows tells keys apart that
+    one row cannot, in a table that does not grow (hash embeddings, arXiv 1709.03933, without the learned weights).
 
     Args:
       buckets: rows beside row 0.

@@ -43,6 +43,7 @@ from tf_e2egrec.errors import E2EGRecError
 from tf_e2egrec.graph.degree_histogram import QUANTILES
 from tf_e2egrec.graph.snapshots import SnapshotPlan
 from tf_e2egrec.graph.unigraph_plan import UnigraphPlan
+from tf_e2egrec.graph.unigraph_statistics import UnigraphStatistics
 
 STAGE = "unigraph"
 LATEST = "latest"
@@ -108,15 +109,13 @@ def run_unigraph(
         statistics = read_unigraph_report(staging / _REPORT)
         (staging / _REPORT).unlink()
         _write_schema(staging, plan, statistics.records, shards)
-        swing_newest = graph.details["snapshots"].get(str(plan.snapshot), {}).get("newest_event_time")
-        times = [*statistics.newest_time.values(), *([swing_newest] if swing_newest is not None else [])]
         manifest = Manifest(
             stage=STAGE,
             configuration=configuration,
             fingerprint=fingerprint_of(STAGE, configuration, inputs, graph.fingerprint),
             inputs=inputs,
             upstream=graph.fingerprint,
-            newest_edge_time=max(times, default=None),
+            newest_edge_time=_newest_time(statistics, graph, plan.snapshot),
             counters=counters,
             details={
                 "snapshot": plan.snapshot,
@@ -215,6 +214,18 @@ def _chosen_snapshot(description: DatasetDescription, graph: Manifest, snapshot:
     if snapshot is not None and not 0 <= snapshot <= latest:
         raise E2EGRecError(f"there is no snapshot {snapshot}; the latest one is {latest}")
     return latest if snapshot is None else snapshot
+
+
+def _newest_time(statistics: UnigraphStatistics, graph: Manifest, snapshot: int) -> int:
+    """Time of the newest event that an edge comes from; there has to be one."""
+    swing = graph.details["snapshots"].get(str(snapshot), {}).get("newest_event_time")
+    times = [*statistics.newest_time.values(), *([swing] if swing is not None else [])]
+    if not times:
+        raise E2EGRecError(
+            f"snapshot {snapshot} has no edges that come from events: the log has none before it, or none in its "
+            "window (`graph.snapshots.window`); name a later one with --snapshot"
+        )
+    return max(times)
 
 
 def _groups(description: DatasetDescription, beam_args: Sequence[str]) -> tuple[int, int]:

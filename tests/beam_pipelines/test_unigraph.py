@@ -314,7 +314,12 @@ def test_optional_keys_leave_other_stages_alone(description):
 
 
 @pytest.mark.parametrize(
-    ("snapshot", "words"), [("30000", "the latest one is"), ("yesterday", "--snapshot must be")]
+    ("snapshot", "words"),
+    [
+        ("30000", "the latest one is"),
+        ("yesterday", "--snapshot must be"),
+        ("99", "snapshot 99 has no edges that come from events"),
+    ],
 )
 def test_mistakes_are_one_sentence_and_leave_nothing(run, description, tmp_path, capsys, snapshot, words):
     arguments = ["--input", f"{description.data_root}/toy.yaml", "--graph", str(run / "graph")]

@@ -17,6 +17,11 @@ PREDICT_METHODS = frozenset(f"tensorflow/serving/{name}" for name in ("predict",
 MAX_ELEMENTS = 2**24
 """Of a tensor whose values are listed one by one: what its message leaves out is filled in."""
 
+_NUMBERS = {
+    dtype.as_datatype_enum: (dtype.as_numpy_dtype, field)
+    for dtype, field in ((tf.int32, "int_val"), (tf.int64, "int64_val"), (tf.float32, "float_val"))
+}
+
 
 def _invalid(message: str) -> RequestError:
     return RequestError(grpc.StatusCode.INVALID_ARGUMENT, message)
@@ -49,6 +54,18 @@ def _check_size(alias: str, proto: Any) -> None:
         raise _invalid(
             f"tensor parsing error: {alias} has {math.prod(sizes)} elements, more than {MAX_ELEMENTS}"
         )
+
+
+def _decoded(proto: Any) -> np.ndarray:
+    """The array of a `TensorProto`, where it is whole in a third of the time of `tf.make_ndarray`, which fills up what is left out."""
+    if proto.dtype in _NUMBERS:
+        dtype, field = _NUMBERS[proto.dtype]
+        content = proto.tensor_content
+        values = np.frombuffer(content, dtype) if content else np.array(getattr(proto, field), dtype)
+        sizes = [dim.size for dim in proto.tensor_shape.dim]
+        if values.size == math.prod(sizes):
+            return values.reshape(sizes)
+    return np.asarray(tf.make_ndarray(proto))
 
 
 class SignatureRunner:
@@ -146,7 +163,7 @@ class SignatureRunner:
             raise _invalid(f"Expects input {alias} to be {wanted} but {got} is provided")
         _check_size(alias, proto)
         try:
-            array = np.asarray(tf.make_ndarray(proto))
+            array = _decoded(proto)
         except (TypeError, ValueError, IndexError) as error:
             raise _invalid(f"tensor parsing error: {alias} ({error})") from error
         if self._queue is None:

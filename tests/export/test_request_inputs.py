@@ -64,3 +64,12 @@ def test_text_is_hashed_and_nothing_is_missing():
     assert fresh.keys.numpy().tolist() == [[string_keys(["v9"])[0], MISSING_KEY]]
     assert (fresh.neighbours[0].numpy() == [string_keys(["a"])[0], MISSING_KEY, string_keys(["b"])[0]]).all()
     assert fresh.weights[0, 1] == 0.0
+
+
+@pytest.mark.parametrize("name", ["num_fresh_neighbours", "fresh_feature_genre", "fresh_feature_length"])
+def test_lists_of_another_length_than_the_fresh_items_are_refused(inputs, name):
+    """One number would stand for all of them."""
+    values = as_table_has_them([118, 129])
+    values[name] = values[name][:, :1]
+    with pytest.raises(tf.errors.InvalidArgumentError, match="reshape"):
+        inputs.fresh_items(values)

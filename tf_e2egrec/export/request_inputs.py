@@ -86,20 +86,19 @@ class RequestInputs:
         Neighbours beyond the fanout of candidates are left out, and so are those without an id or a positive, finite
         weight.
         """
-        shape = tf.shape(inputs["fresh"])
-        listed = is_listed(inputs["num_fresh"], shape[1])
-        flat = shape[0] * shape[1]
-        number = tf.reshape(inputs["num_fresh_neighbours"], [flat])
         fanout, beta = self._sampling.deterministic_fanout, self._sampling.beta
         neighbours = request_keys(inputs["fresh_neighbours"][:, :, :fanout])
         width = tf.shape(neighbours)[2]
-        neighbours = tf.reshape(neighbours, [flat, width])
-        weights = tf.reshape(inputs["fresh_weights"][:, :, :fanout], [flat, width])
+        items = tf.size(inputs["fresh"])  # never -1: a list of another length has to fail here
+        flat = tf.stack([items, width])
+        neighbours = tf.reshape(neighbours, flat)
+        weights = tf.reshape(inputs["fresh_weights"][:, :, :fanout], flat)
+        number = tf.reshape(inputs["num_fresh_neighbours"], [items])
         used = is_listed(number, width) & (neighbours >= 0)
         used &= (weights > 0) & (weights <= tf.float32.max)  # of which infinity and NaN are neither
         features = {}
         for feature in self._item_features:
-            values = tf.reshape(inputs[FEATURE_PREFIX + feature.name], [flat, *_width(feature)])
+            values = tf.reshape(inputs[FEATURE_PREFIX + feature.name], [items, *_width(feature)])
             if feature.type == "categorical":
                 values = tf.maximum(values, MISSING_KEY)
             elif (
@@ -107,6 +106,7 @@ class RequestInputs:
             ):  # numbers are checked by the encoder, which knows what a missing one is
                 values = tf.where(tf.math.is_finite(values), values, 0.0)
             features[feature.name] = values
+        listed = is_listed(inputs["num_fresh"], tf.shape(inputs["fresh"])[1])
         return FreshItems(
             keys=tf.where(listed, request_keys(inputs["fresh"]), MISSING_KEY),
             features=features,

@@ -10,6 +10,8 @@ from tf_e2egrec.export.rank_request import RankRequest
 from tf_e2egrec.export.serving_features import derived_features
 from tf_e2egrec.models.empty_graph import missing_features
 
+_NO_ITEM = MISSING_KEY - 1  # what no candidate is, not even one that is missing
+
 
 def is_listed(number: tf.Tensor, width: tf.Tensor) -> tf.Tensor:
     """Which places of padded lists are taken: int32 [...] numbers -> bool [..., width]. Fewer ops than `sequence_mask`."""
@@ -48,14 +50,12 @@ def fresh_rows(candidates: tf.Tensor, fresh: tf.Tensor) -> tf.Tensor:
       candidates: int64 [B, C].
       fresh: int64 [B, F]; where an id is there twice, the first counts.
     """
-    batch, width = tf.unstack(tf.shape(fresh))
-    same = (candidates[:, :, tf.newaxis] == fresh[:, tf.newaxis, :]) & (fresh != MISSING_KEY)[
-        :, tf.newaxis, :
-    ]
-    place = tf.reduce_min(tf.where(same, tf.range(width), width), axis=2)
-    place = tf.minimum(place, width)  # the minimum of nothing, where F = 0, is the largest integer
-    row = tf.range(batch)[:, tf.newaxis] * width + place
-    return tf.reshape(tf.where(place < width, row, -1), [-1])
+    number = tf.size(fresh)
+    rows = tf.reshape(tf.range(number), tf.shape(fresh))
+    listed = tf.where(fresh >= 0, fresh, _NO_ITEM)
+    same = candidates[:, :, tf.newaxis] == listed[:, tf.newaxis, :]
+    row = tf.reshape(tf.reduce_min(tf.where(same, rows[:, tf.newaxis, :], number), axis=2), [-1])
+    return tf.where(row < number, row, -1)  # the minimum of nothing, where F = 0, is the largest integer
 
 
 def context_rows(

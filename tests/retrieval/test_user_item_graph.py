@@ -28,8 +28,10 @@ def test_the_product_and_its_gradient_are_those_of_the_dense_matrix(seed):
         np.testing.assert_allclose(found, np.linalg.matrix_power(dense, power) @ x, atol=1e-6)
 
 
-@pytest.mark.parametrize("layers", [1, 2, 3])
-def test_the_convolution_is_the_ranker_s_layer_on_the_whole_graph(layers):
+@pytest.mark.parametrize(
+    ("layers", "weights"), [(1, None), (2, None), (3, None), (1, (0.2, 0.8)), (3, (0.0, 0.5, 0.1, 0.4))]
+)
+def test_the_convolution_is_the_ranker_s_layer_on_the_whole_graph(layers, weights):
     train = matrix(5)
     graph, users = UserItemGraph(train), train.shape[0]
     x = table(graph.nodes)
@@ -49,9 +51,11 @@ def test_the_convolution_is_the_ranker_s_layer_on_the_whole_graph(layers):
         },
         edge_sets={"of": edges(user, item), "by": edges(item, user)},
     )
-    layer = LightGCNLayer(["of", "by"], hops=layers, normalization="sym_local", weight_feature=None)
+    layer = LightGCNLayer(
+        ["of", "by"], hops=layers, layer_weights=weights, normalization="sym_local", weight_feature=None
+    )
     expected = layer(sampled)
-    found = light_gcn_convolution(graph, tf.constant(x), layers).numpy()
+    found = light_gcn_convolution(graph, tf.constant(x), layers, weights).numpy()
     for rows, name in ((found[:users], "user"), (found[users:], "item")):
         np.testing.assert_allclose(rows, expected.node_sets[name][tfgnn.HIDDEN_STATE], atol=1e-6)
 

@@ -90,14 +90,14 @@ def compiled_recommender(name: str, graph: UserItemGraph, spec: RecommendSpec, s
     }  # fmt: skip
     model: Recommender
     if name == "lightgcn":
-        model = LightGCN(graph, layers=spec.lightgcn.layers, **common)
+        model = LightGCN(graph, **spec.lightgcn.convolution, **common)
     elif name == "lightgode":
         ode = spec.lightgode
         model = LightGODE(graph, t=ode.t, solver=ode.solver, steps=ode.steps, gamma=ode.gamma, **common)
     elif name == "directau":
         model = MatrixFactorization(graph.users, graph.items, gamma=spec.lightgode.gamma, **common)
     else:
-        after = functools.partial(light_gcn_convolution, graph, layers=spec.lightgcn.layers)
+        after = functools.partial(light_gcn_convolution, graph, **spec.lightgcn.convolution)
         model = MatrixFactorization(
             graph.users, graph.items, convolution=after if name == "mf-conv" else None, **common
         )

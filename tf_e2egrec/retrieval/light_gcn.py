@@ -1,5 +1,7 @@
 """`LightGCN`: graph convolution in training, over the whole graph at every step."""
 
+import functools
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -15,16 +17,29 @@ class LightGCN(Recommender):
     Args:
       graph: of the training pairs.
       layers: hops.
+      layer_weights: a_0 of the embeddings themselves and a_1, a_2, ... of each hop, which sum to 1; 1 / (layers + 1) each when absent.
       **kwargs: see `Recommender`.
+
+    Attributes:
+      graph: the same.
     """
 
-    def __init__(self, graph: UserItemGraph, layers: int = 2, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        graph: UserItemGraph,
+        layers: int = 2,
+        layer_weights: Sequence[float] | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(graph.users, graph.items, **kwargs)
-        self.graph, self.layers_of_graph = graph, layers
+        self.graph = graph
+        self._convolve = functools.partial(
+            light_gcn_convolution, graph, layers=layers, layer_weights=layer_weights
+        )
 
     def training_table(self) -> tf.Tensor:
         """The convolved embeddings."""
-        return light_gcn_convolution(self.graph, tf.convert_to_tensor(self.embeddings), self.layers_of_graph)
+        return self._convolve(tf.convert_to_tensor(self.embeddings))
 
     def final_table(self) -> tf.Tensor:
         """The same."""

@@ -58,7 +58,7 @@ def split_fingerprint(split: RetrievalSplit) -> str:
 def configuration_of(description: DatasetDescription, model: str, seed: int) -> dict[str, Any]:
     """The part of the description that a trained model depends on, beyond its split."""
     spec = description.recommend
-    convolution = {"layers": spec.lightgcn.layers} if model == "mf-conv" else {}
+    convolution = spec.lightgcn.convolution if model == "mf-conv" else {}
     return {
         "model": model,
         "seed": seed,

@@ -13,7 +13,7 @@ ANSWERED = frozenset({"OK"})
 REFUSED = frozenset({"INVALID_ARGUMENT"})
 EITHER = ANSWERED | REFUSED
 # Whatever the bytes mean, they mean no request.
-NONSENSE = REFUSED | {"INTERNAL", "UNKNOWN", "UNIMPLEMENTED", "NOT_FOUND", "FAILED_PRECONDITION"}
+NONSENSE = REFUSED | {"DATA_LOSS", "INTERNAL", "UNKNOWN", "UNIMPLEMENTED", "NOT_FOUND", "FAILED_PRECONDITION"}
 MANY, HUGE = 10_000, 100_000
 _DEAR = "10,000 candidates"  # takes most of the time if it comes as often as others
 REST_CODES = frozenset({200, 400, 404, 411, 413, 501})
@@ -58,7 +58,7 @@ def odd_request(random: np.random.Generator, model: str, signature: str, inputs:
     if kind in _INPUT_CHANGES:
         changed, codes = _INPUT_CHANGES[kind](random, dict(inputs))
         if signature == "serving_default" and "OK" in codes:
-            codes = EITHER  # the odd examples may be none at all
+            codes = EITHER | {"DATA_LOSS"}  # the odd examples may be none at all
         message = predict_request(model, signature, changed).SerializeToString()
         return OddRequest(kind, message, codes)
     message, codes = _MESSAGE_CHANGES[kind](random, predict_request(model, signature, inputs))

@@ -144,7 +144,9 @@ def _edges(source, target, features):
 
 
 def serialize(records):
-    return tf.constant([tfgnn.write_example(record).SerializeToString() for record in records])
+    return tf.constant(
+        [tfgnn.write_example(record).SerializeToString(deterministic=True) for record in records]
+    )
 
 
 def toy_tables(description):

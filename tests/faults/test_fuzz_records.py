@@ -1,4 +1,4 @@
-"""Serialized subgraphs with wrong bytes: refused by an error of TensorFlow's, or a batch graph; never a crash."""
+"""Wrong bytes in subgraphs that a caller sends: refused by an error of TensorFlow's, or a batch graph; never a crash."""
 
 import random
 
@@ -12,6 +12,7 @@ from tests.faults.tally import BAD_INPUTS, Tally
 from tests.toy_data import serialize, toy_description, toy_records, toy_tables
 from tf_e2egrec.subgraphs.batch_graph import compact
 from tf_e2egrec.subgraphs.graph_schema import record_spec
+from tf_e2egrec.subgraphs.sound_examples import sound_examples
 
 SAMPLE, WHOLE = 400, 100_000
 REFUSALS = (
@@ -31,7 +32,7 @@ def parse():
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
     def parsed(serialized):
-        graph, labels = compact(tfgnn.parse_example(spec, serialized), *tables)
+        graph, labels = compact(tfgnn.parse_example(spec, sound_examples(serialized)), *tables)
         sums = [tf.reduce_sum(tf.cast(value, tf.float64)) for value in labels.values()]
         return tf.stack(sums), graph.node_sets["item"]["#id"]
 

@@ -8,6 +8,7 @@ from tf_e2egrec.models import E2EGRec
 from tf_e2egrec.subgraphs.batch_graph import compact
 from tf_e2egrec.subgraphs.feature_table import FeatureTable
 from tf_e2egrec.subgraphs.graph_schema import LABELS, READOUT, build_graph_schema
+from tf_e2egrec.subgraphs.sound_examples import sound_examples
 
 
 class ExamplesRanker(tf.Module):
@@ -37,7 +38,7 @@ class ExamplesRanker(tf.Module):
 
     def __call__(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         """`reward` and `stay_seconds`, each [B], of serialized records, string [B]."""
-        batch = tfgnn.parse_example(self._unlabelled_spec, examples)
+        batch = tfgnn.parse_example(self._unlabelled_spec, sound_examples(examples))
         readout = batch.node_sets[READOUT].get_features_dict()
         labels = {name: tf.zeros_like(readout["content_duration"]) for name in LABELS}  # left out below
         batch = batch.replace_features(node_sets={READOUT: {**readout, **labels}})

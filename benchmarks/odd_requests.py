@@ -12,8 +12,9 @@ Inputs = Mapping[str, np.ndarray]
 ANSWERED = frozenset({"OK"})
 REFUSED = frozenset({"INVALID_ARGUMENT"})
 EITHER = ANSWERED | REFUSED
+UNREADABLE = REFUSED | {"DATA_LOSS"}  # what may be said of a subgraph record
 # Whatever the bytes mean, they mean no request.
-NONSENSE = REFUSED | {"DATA_LOSS", "INTERNAL", "UNKNOWN", "UNIMPLEMENTED", "NOT_FOUND", "FAILED_PRECONDITION"}
+NONSENSE = UNREADABLE | {"INTERNAL", "UNKNOWN", "UNIMPLEMENTED", "NOT_FOUND", "FAILED_PRECONDITION"}
 MANY, HUGE = 10_000, 100_000
 _DEAR = "10,000 candidates"  # takes most of the time if it comes as often as others
 REST_CODES = frozenset({200, 400, 404, 411, 413, 501})
@@ -58,7 +59,7 @@ def odd_request(random: np.random.Generator, model: str, signature: str, inputs:
     if kind in _INPUT_CHANGES:
         changed, codes = _INPUT_CHANGES[kind](random, dict(inputs))
         if signature == "serving_default" and "OK" in codes:
-            codes = EITHER | {"DATA_LOSS"}  # the odd examples may be none at all
+            codes = ANSWERED | UNREADABLE  # the odd examples may be none at all
         message = predict_request(model, signature, changed).SerializeToString()
         return OddRequest(kind, message, codes)
     message, codes = _MESSAGE_CHANGES[kind](random, predict_request(model, signature, inputs))
@@ -141,6 +142,24 @@ def _huge_strings(random: np.random.Generator, inputs: dict[str, np.ndarray]) ->
     return inputs, EITHER if is_text else REFUSED
 
 
+def _bent_records(random: np.random.Generator, inputs: dict[str, np.ndarray]) -> Any:
+    """Subgraph records with another byte, or with the length of a list that is longer than memory; others stay as they are."""
+    if "examples" in inputs:
+        inputs["examples"] = np.array([_bent(random, record) for record in inputs["examples"]], object)
+    return inputs, ANSWERED
+
+
+def _bent(random: np.random.Generator, record: bytes) -> bytes:
+    bent = bytearray(record)
+    tags = [place for place, byte in enumerate(record) if byte == 0x0A]
+    if tags and random.integers(2):
+        tag = random.choice(tags)
+        bent[tag + 1 : tag + 6] = b"\xff\xff\xff\xff\x0f"
+    elif bent:
+        bent[random.integers(len(bent))] ^= 1 << int(random.integers(8))
+    return bytes(bent)
+
+
 def _empty_lists(random: np.random.Generator, inputs: dict[str, np.ndarray]) -> Any:
     name = _chosen(random, inputs)
     if inputs[name].ndim > 1:
@@ -213,6 +232,7 @@ _INPUT_CHANGES: dict[str, Callable[[np.random.Generator, dict[str, np.ndarray]],
     _DEAR: _many_candidates,
     "odd numbers": _odd_numbers,
     "huge strings": _huge_strings,
+    "bent records": _bent_records,
     "empty lists": _empty_lists,
     "other rows": _other_rows,
 }

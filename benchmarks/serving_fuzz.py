@@ -26,7 +26,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.odd_requests import REFUSED, REST_CODES, odd_body, odd_request, predict_request
+from benchmarks.odd_requests import REST_CODES, UNREADABLE, odd_body, odd_request, predict_request
 from benchmarks.reporting import Target, benchmark_parser, report
 
 TARGETS = {
@@ -236,7 +236,7 @@ class Fuzz:
         except grpc.RpcError as error:
             code, details = error.code().name, error.details() or ""
         self._count(f"{odd.kind}: {code}")
-        if code not in odd.codes | (REFUSED if self._batched else set()) or details == "not finite":
+        if code not in odd.codes | (UNREADABLE if self._batched else set()) or details == "not finite":
             self._count("odd_surprises", f"{odd.kind} to {good.signature}: {code} {details[:300]}")
 
     def _ask_rest(self, connection: http.client.HTTPConnection, good: Good, random: Any) -> None:

@@ -37,6 +37,7 @@ def test_a_sample(export: Path, batching: Path | None, requests: int) -> None:
         "10,000 candidates",
         "odd numbers",
         "broken tensor",
+        "bent records",
     ):
         assert any(name.startswith(kind) for name in run.counts), kind
     assert run.counts["REST: 400"] > 0

@@ -2,7 +2,7 @@
 
 import math
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
 import grpc
@@ -27,7 +27,7 @@ def _invalid(message: str) -> RequestError:
     return RequestError(grpc.StatusCode.INVALID_ARGUMENT, message)
 
 
-def _names(names: Sequence[str] | set[str]) -> str:
+def _names(names: Iterable[str]) -> str:
     return "{" + ",".join(sorted(names)) + "}"
 
 
@@ -159,7 +159,7 @@ class SignatureRunner:
         if missing or extra:
             raise _invalid(
                 f"input size does not match signature {self._name}: {len(sent)}!={len(expected)} "
-                f"len({_names(sent)}) != len({_names(set(expected))}). "
+                f"len({_names(sent)}) != len({_names(expected)}). "
                 f"Sent extra: {_names(extra)}. Missing but required: {_names(missing)}."
             )
         return [

@@ -57,6 +57,6 @@ def test_lists_of_any_numbers_pass(lists):
                 feature={"x": tf.train.Feature(float_list=tf.train.FloatList(value=values))}
             )
         ).SerializeToString()
-        for values in (*lists, [np.frombuffer(b"\x0a\xff\xff\xff", "<f4")[0], 1.0])
+        for values in (*lists, [np.frombuffer(b"\x0a\x80\x80\x80", "<f4")[0], 1.0])
     ]
     assert list(sound_examples(tf.constant(examples)).numpy()) == examples

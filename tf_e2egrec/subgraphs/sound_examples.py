@@ -2,7 +2,7 @@
 
 `tf.io.parse_example` makes room for as many numbers as a packed list of floats says it has before it looks whether the
 record has them: a flipped bit in the length costs gigabytes, and from 2 ** 31 bytes on the process dies. The general
-protobuf parser refuses such records, but takes ten times as long: it reads only those in which a list of 2 MiB or more could stand.
+protobuf parser refuses such records, but is far slower: it reads only those in which a list of 2 MiB or more could stand.
 Files of records need none of this: their frames have checksums.
 """
 

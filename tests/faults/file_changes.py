@@ -1,7 +1,8 @@
 """Counts what a process changes in the file system, and strikes before the n-th change.
 
 Python reports every `open`, rename and removal to its audit hooks before it happens, so that the n-th change below a directory
-is the same one in every run. What TensorFlow's C++ code does through `gfile` is reported here in the same way.
+is the same one in every run. What TensorFlow's C++ code does through `gfile` is reported here in the same way. Making a directory that
+exists, or whose parent does not, is no change: how often that is tried depends on which of a pipeline's threads is first.
 """
 
 import errno
@@ -9,6 +10,7 @@ import functools
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -46,12 +48,26 @@ class FileChanges:
         """
         self.seen: list[str] = []
         self._directory, self._kind, self._at = os.path.realpath(directory), kind, at
+        self._made: set[str] = set()
+        self._one_at_a_time = threading.Lock()
         sys.addaudithook(self._heard)
 
     def _heard(self, event: str, arguments: tuple[Any, ...]) -> None:
         path = _changed_path(event, arguments)
         if path is None or not path.startswith(self._directory):
             return
+        with self._one_at_a_time:
+            if event != "os.mkdir" or self._makes(path):
+                self._strike(event, path)
+
+    def _makes(self, path: str) -> bool:
+        """Whether this call makes the directory; another thread may have reported it and not made it yet."""
+        if path in self._made or Path(path).exists() or not Path(path).parent.exists():
+            return False
+        self._made.add(path)
+        return True
+
+    def _strike(self, event: str, path: str) -> None:
         place = len(self.seen)
         self.seen.append(f"{event} {os.path.relpath(path, self._directory)}")
         if self._kind == "kill" and place == self._at:
@@ -59,6 +75,7 @@ class FileChanges:
         needs_space = event in {"open", "os.mkdir", "os.link", "gfile"}
         if self._kind in errno.errorcode.values() and place >= self._at and needs_space:
             code = getattr(errno, self._kind)
+            self._made.discard(path)
             raise OSError(code, os.strerror(code), path)
 
 

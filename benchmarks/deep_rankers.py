@@ -8,13 +8,12 @@ from tf_e2egrec.export.table_ranker import TableRanker
 class TwoHopRanker(TableRanker):
     """The mean over the neighbours is of their own one-hop Z: fanout ** 2 vectors a candidate."""
 
-    def _mean(self, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        neighbours, shares = tf.gather(self.neighbour_rows, rows), tf.gather(self.neighbour_shares, rows)
-        flat = tf.reshape(neighbours, [-1])
-        z = self.propagated(self.x_of(flat), *super()._mean(flat))
-        of_row = tf.reshape(z, [-1, tf.shape(neighbours)[1], self.x.shape[1]])
-        mean = tf.matmul(shares[:, tf.newaxis, :], of_row)[:, 0, :]
-        return mean, shares[:, 0] > 0
+    def _z(self, rows: tf.Tensor) -> tf.Tensor:
+        senders, shares = self._senders(rows)
+        z = super()._z(tf.reshape(senders[:, 1:], [-1]))
+        of_row = tf.reshape(z, [-1, tf.shape(senders)[1] - 1, self.x.shape[1]])
+        others = tf.matmul(shares[:, tf.newaxis, 1:], of_row)[:, 0, :]
+        return shares[:, :1] * self.x_of(rows) + others
 
 
 class WholeGraphRanker(TableRanker):

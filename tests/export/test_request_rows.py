@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tf_e2egrec.export.rank_request import RankRequest
-from tf_e2egrec.export.request_rows import fresh_rows, recent_ranks
+from tf_e2egrec.export.request_rows import fresh_places, recent_ranks
 
 
 def request(recent, number, candidates):
@@ -70,4 +70,8 @@ def test_fresh_item_of_each_candidate(candidates, fresh):
         for one in candidates[row]
     ]
     made = tf.constant(np.reshape(fresh, (2, width)), tf.int64)
-    np.testing.assert_array_equal(fresh_rows(tf.constant(candidates, tf.int64), made), expected)
+    place, row = fresh_places(tf.constant(candidates, tf.int64), made)
+    found = np.full(len(expected), -1)
+    found[place[:, 0]] = row
+    np.testing.assert_array_equal(found, expected)
+    assert len(place) == len(row) == sum(one >= 0 for one in expected)

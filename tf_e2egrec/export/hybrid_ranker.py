@@ -19,11 +19,7 @@ class HybridRanker(VectorRanker):
     def __init__(self, model: E2EGRec, graph: ServingGraph) -> None:
         vectors = item_vectors(model, graph)
         super().__init__(model, graph, vectors, name="hybrid_ranker")
-        self.z = (
-            self.recent_z
-            if vectors.z is vectors.recent_z
-            else tf.Variable(vectors.z, trainable=False, name="z")
-        )
+        self.z = self.recent_z if vectors.z is vectors.recent_z else self._table(vectors.z, "z")
 
     def z_of(self, rows: tf.Tensor) -> tf.Tensor:
         """See `VectorRanker`."""

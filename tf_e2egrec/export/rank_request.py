@@ -34,8 +34,8 @@ class FreshItems(NamedTuple):
     Attributes:
       keys: int64 [B, F], `MISSING_KEY` where nothing is listed.
       features: name -> [N] or [N, width].
-      neighbours: int64 [N, K], `MISSING_KEY` where none is listed.
-      weights: float32 [N, K], w ** beta, 0 where none is listed.
+      neighbours: int64 [N, K], anything where the weight is 0.
+      weights: float32 [N, K], w ** beta, 0 where no neighbour is listed.
       neighbours_given: bool [N], False where the caller leaves the neighbours to the model.
     """
 

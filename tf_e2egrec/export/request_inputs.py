@@ -96,6 +96,7 @@ class RequestInputs:
         number = tf.reshape(inputs["num_fresh_neighbours"], [items])
         used = is_listed(number, width) & (neighbours >= 0)
         used &= (weights > 0) & (weights <= tf.float32.max)  # of which infinity and NaN are neither
+        counted = tf.cast(used, tf.float32)
         features = {}
         for feature in self._item_features:
             values = tf.reshape(inputs[FEATURE_PREFIX + feature.name], [items, *_width(feature)])
@@ -110,9 +111,9 @@ class RequestInputs:
         return FreshItems(
             keys=tf.where(listed, request_keys(inputs["fresh"]), MISSING_KEY),
             features=features,
-            neighbours=tf.where(used, neighbours, MISSING_KEY),
-            # The power comes last, and 0 ** beta is 0; but 0 ** 0 is 1.
-            weights=tf.where(used, weights, 0.0) ** beta if beta > 0 else tf.cast(used, tf.float32),
+            neighbours=neighbours,
+            # The power comes last, and 0 ** beta is 0; but 0 ** 0 is 1. A product is faster than a choice.
+            weights=tf.math.multiply_no_nan(weights, counted) ** beta if beta > 0 else counted,
             neighbours_given=number >= 0,
         )
 

@@ -43,19 +43,21 @@ def recent_ranks(request: RankRequest, candidates: tf.Tensor, limit: int) -> tf.
     return tf.where((place != own) & (rank <= limit), rank, 0)
 
 
-def fresh_rows(candidates: tf.Tensor, fresh: tf.Tensor) -> tf.Tensor:
-    """Which fresh item each candidate is: int32 [B * C], a row among the B * F, -1 for none.
+def fresh_places(candidates: tf.Tensor, fresh: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Which impressions have a fresh candidate, int64 [M, 1], and which of the B * F fresh items that is, int32 [M].
 
     Args:
       candidates: int64 [B, C].
       fresh: int64 [B, F]; where an id is there twice, the first counts.
     """
     number = tf.size(fresh)
-    rows = tf.reshape(tf.range(number), tf.shape(fresh))
+    # The first is the largest of those that are the candidate: products are twice as fast as choices.
+    order = tf.cast(tf.reshape(tf.range(number, 0, -1), tf.shape(fresh)), tf.float32)
     listed = tf.where(fresh >= 0, fresh, _NO_ITEM)
-    same = candidates[:, :, tf.newaxis] == listed[:, tf.newaxis, :]
-    row = tf.reshape(tf.reduce_min(tf.where(same, rows[:, tf.newaxis, :], number), axis=2), [-1])
-    return tf.where(row < number, row, -1)  # the minimum of nothing, where F = 0, is the largest integer
+    same = tf.cast(candidates[:, :, tf.newaxis] == listed[:, tf.newaxis, :], tf.float32)
+    largest = tf.reshape(tf.reduce_max(same * order[:, tf.newaxis, :], axis=2), [-1])
+    place = tf.where(largest > 0)  # of nothing, where F = 0, the largest is minus infinity
+    return place, number - tf.cast(tf.gather_nd(largest, place), tf.int32)
 
 
 def context_rows(

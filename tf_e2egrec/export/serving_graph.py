@@ -10,7 +10,7 @@ from tf_e2egrec.dataset.description import DatasetDescription
 from tf_e2egrec.dataset.ids import MISSING_KEY
 from tf_e2egrec.dataset.node_table import NodeTable
 from tf_e2egrec.export.rank_request import FreshItems, RankRequest
-from tf_e2egrec.export.request_rows import context_rows, fresh_rows, listed_candidates, recent_ranks
+from tf_e2egrec.export.request_rows import context_rows, fresh_places, listed_candidates, recent_ranks
 from tf_e2egrec.graph.neighbour_table import NeighbourTable
 from tf_e2egrec.subgraphs.batch_graph import assemble_batch_graph
 from tf_e2egrec.subgraphs.feature_table import FeatureTable
@@ -84,9 +84,10 @@ class ServingGraph(tf.Module):
         item_ids, position = tf.unique(tf.concat([seeds, edges.source], axis=0))
         item_features, seed_item = self.item_table(item_ids), position[:num_seeds]
         if fresh is not None:
-            fresh_keys, own = tf.reshape(fresh.keys, [-1]), fresh_rows(listed, fresh.keys)
+            fresh_keys = tf.reshape(fresh.keys, [-1])
+            place, own = fresh_places(listed, fresh.keys)
             seed_item = tf.concat([seed_item, tf.size(item_ids) + tf.range(tf.size(fresh_keys))], axis=0)
-            seed_of_candidate = tf.where(own >= 0, num_seeds + own, seed_of_candidate)
+            seed_of_candidate = tf.tensor_scatter_nd_update(seed_of_candidate, place, num_seeds + own)
             item_ids = tf.concat([item_ids, fresh_keys], axis=0)
             item_features = {
                 name: tf.concat([known, fresh.features[name]], axis=0)

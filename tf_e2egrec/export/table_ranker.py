@@ -2,11 +2,14 @@
 
 import tensorflow as tf
 
+from tf_e2egrec.dataset.ids import MISSING_KEY
 from tf_e2egrec.export.item_vectors import item_vectors
 from tf_e2egrec.export.rank_request import FreshItems
 from tf_e2egrec.export.serving_graph import ServingGraph
 from tf_e2egrec.export.vector_ranker import VectorRanker
+from tf_e2egrec.layers import LightGCNConv
 from tf_e2egrec.models import E2EGRec
+from tf_e2egrec.subgraphs.sorted_keys import sorted_rows
 
 _CHUNK_NEIGHBOURS = 25_600  # whose vectors are gathered at a time; of 64 numbers each, 6 MB
 
@@ -14,6 +17,8 @@ _CHUNK_NEIGHBOURS = 25_600  # whose vectors are gathered at a time; of 64 number
 class TableRanker(VectorRanker):
     """Ranks with the 1-hop propagation in the request, so that a fresh item may have other features and the neighbours of
     the table.
+
+    A LightGCN hop is one weighted sum, of X of the item and of its neighbours; of any other convolution only the latter's mean is.
 
     Args:
       model: the trained model.
@@ -23,20 +28,34 @@ class TableRanker(VectorRanker):
     def __init__(self, model: E2EGRec, graph: ServingGraph) -> None:
         super().__init__(model, graph, item_vectors(model, graph), name="table_ranker")
         self._fanout = graph.fanout
+        self._is_sum = model.variant.propagates(training=False) and isinstance(
+            model.convolution, LightGCNConv
+        )
         self._chunk = max(1, _CHUNK_NEIGHBOURS // max(1, self._fanout))
-        # Row r of the two tables belongs to row r of X; neighbours of no anchor are padding of share 0.
-        anchors = tf.size(graph.anchor_keys)
+        rows, shares = self._sender_table(graph)
+        self.sender_rows = self._table(rows, "sender_rows")
+        self.sender_shares = self._table(shares, "sender_shares")
+
+    def _sender_table(self, graph: ServingGraph) -> tuple[tf.Tensor, tf.Tensor]:
+        """Rows and shares [N + 1, 1 + fanout] of the unknown item and of each item itself, then of their neighbours."""
+        keys = graph.item_table.keys
         of_item = tf.tensor_scatter_nd_update(
-            tf.zeros([tf.size(graph.item_table.keys) + 1], tf.int32),
-            self.rows_of(graph.anchor_keys.value())[:, tf.newaxis],
-            1 + tf.range(anchors),
+            tf.zeros([tf.size(keys) + 1], tf.int32),
+            sorted_rows(keys, graph.anchor_keys.value())[:, tf.newaxis] + 1,
+            1 + tf.range(tf.size(graph.anchor_keys)),
         )
         of_item = tf.concat([[0], of_item[1:]], axis=0)  # an anchor that the node table lacks is unknown
-        rows = tf.cast(self.rows_of(graph.neighbour_keys[:, : self._fanout]), tf.int32)
-        self.neighbour_rows = tf.Variable(tf.gather(rows, of_item), trainable=False, name="neighbour_rows")
+        neighbours = tf.gather(graph.neighbour_keys[:, : self._fanout], of_item)
         weights = tf.gather(graph.neighbour_weights[:, : self._fanout], of_item)
+        # Those of no anchor are padding of share 0.
         shares = tf.math.divide_no_nan(weights, tf.reduce_sum(weights, axis=1, keepdims=True))
-        self.neighbour_shares = tf.Variable(shares, trainable=False, name="neighbour_shares")
+        own = tf.zeros_like(shares[:, :1])
+        if self._is_sum:
+            own, others = self.model.convolution.coefficients(shares[:, :1] > 0)  # the heaviest comes first
+            shares *= others
+        items = tf.concat([tf.constant([MISSING_KEY], tf.int64), keys.value()], axis=0)
+        senders = tf.concat([items[:, tf.newaxis], neighbours], axis=1)
+        return tf.cast(self.rows_of(senders), tf.int32), tf.concat([own, shares], axis=1)
 
     def z_of(self, rows: tf.Tensor) -> tf.Tensor:
         """See `VectorRanker`; in chunks, where a batch of requests has many candidates."""
@@ -62,11 +81,16 @@ class TableRanker(VectorRanker):
         return parts.concat()
 
     def _z(self, rows: tf.Tensor) -> tf.Tensor:
-        x = self.x_of(rows)
         if not self.model.variant.propagates(training=False):
-            return x
-        return self.propagated(x, *self._mean(rows))
+            return self.x_of(rows)
+        if self._is_sum:
+            return self.sum_x(*self._senders(rows))
+        return self.propagated(self.x_of(rows), *self._mean(rows))
 
     def _mean(self, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        neighbours, shares = tf.gather(self.neighbour_rows, rows), tf.gather(self.neighbour_shares, rows)
-        return self.sum_x(neighbours, shares), shares[:, 0] > 0  # the heaviest comes first
+        senders, shares = self._senders(rows)
+        return self.mean_x(senders[:, 1:], shares[:, 1:])
+
+    def _senders(self, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Rows and shares [n, 1 + fanout] of items themselves, then of their neighbours."""
+        return tf.gather(self.sender_rows, rows), tf.gather(self.sender_shares, rows)

@@ -137,6 +137,10 @@ class LightGCNConv(tf.keras.layers.Layer):
         """
         return _combined(receiver, mean, has_neighbours, self.layer_weights)
 
+    def coefficients(self, has_neighbours: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """What a receiver and its neighbours' weighted mean are multiplied by: bool [n, 1] -> float32 [n, 1] twice."""
+        return _coefficients(tf.cast(has_neighbours, tf.float32), self.layer_weights)
+
     def get_config(self) -> dict[str, Any]:
         """Constructor arguments."""
         return super().get_config() | {
@@ -251,9 +255,13 @@ def _combined(
 ) -> tf.Tensor:
     # Coefficients of one column, in place of a choice between two sums of `dim` columns.
     reached = tf.cast(has_neighbours, receiver.dtype)[:, tf.newaxis]
-    a_0, a_1 = (tf.cast(weight, receiver.dtype) for weight in layer_weights)
-    own, others = tf.stop_gradient(1 + (a_0 - 1) * reached), tf.stop_gradient(a_1 * reached)
+    own, others = map(tf.stop_gradient, _coefficients(reached, layer_weights))
     return own * receiver + others * messages
+
+
+def _coefficients(reached: tf.Tensor, layer_weights: Sequence[float]) -> tuple[tf.Tensor, tf.Tensor]:
+    a_0, a_1 = (tf.cast(weight, reached.dtype) for weight in layer_weights)
+    return 1 + (a_0 - 1) * reached, a_1 * reached
 
 
 def aggregate(

@@ -267,7 +267,7 @@ class E2EGRec(Ranker):
         """What the ranker and what the graph knows of items, without any neighbours.
 
         Args:
-          features: `#id` int64 [n] and the item features by name.
+          features: `#id` int64 [n], or `#row` (see `EntityEncoder`), and the item features by name.
 
         Returns:
           [n, dim] for the ranker, and X [n, width]; without a graph token the first twice.

@@ -20,7 +20,8 @@ class EntityEncoder(tf.keras.layers.Layer):
       features, vocabulary_sizes: see `FeatureEmbedding`.
 
     Call arguments:
-      nodes: mapping with `#id` int64 [n] and the features by name.
+      nodes: mapping with `#id` int64 [n], or `#row` int64 [n], the rows of the id embedding where they are known, and the
+        features by name.
 
     Returns:
       [n, output_dim]; the first `dim` columns are the id embedding.
@@ -57,7 +58,7 @@ class EntityEncoder(tf.keras.layers.Layer):
 
     def call(self, nodes: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """See the class docstring."""
-        identity = self.id_embedding(self.id_lookup(nodes["#id"]))
+        identity = self.id_embedding(nodes["#row"] if "#row" in nodes else self.id_lookup(nodes["#id"]))
         if self.feature_embedding is None:
             return identity
         return tf.concat([identity, self.feature_embedding(nodes)], axis=-1)

@@ -8,6 +8,7 @@ import tensorflow_gnn as tfgnn
 from tests.export.export_toys import as_table_has_them, requests, toy_module
 from tests.toy_data import serialize, toy_batch, toy_description, toy_model, toy_records
 from tf_e2egrec.errors import E2EGRecError
+from tf_e2egrec.export import item_rows, vector_ranker
 from tf_e2egrec.export.graph_ranker import GraphRanker
 from tf_e2egrec.export.kinds import chosen_kind
 from tf_e2egrec.losses.duration_quantiles import fit_duration_quantiles
@@ -26,10 +27,29 @@ def assert_alike(one, other):
         np.testing.assert_allclose(values, other[name], rtol=1e-5, atol=1e-6, err_msg=name)
 
 
-@pytest.fixture(scope="module", params=FRESH_MODELS)
+@pytest.fixture(scope="module", params=[*FRESH_MODELS, "R5, hashed keys", "R5, fewer items"])
 def kinds(request):
-    model = toy_model(request.param)
-    return tuple(toy_module(kind, model=model) for kind in ("graph", "table", "hybrid"))
+    """`graph`, `table` and `hybrid`. The toys' keys follow one another, so that they are rows unless that is forbidden."""
+    name, _, change = request.param.partition(", ")
+    model = toy_model(name)
+    with pytest.MonkeyPatch.context() as patch:
+        if change == "hashed keys":
+            patch.setattr(item_rows, "_MOST_ROWS", 0.0)
+        if change == "fewer items":
+            patch.setattr(vector_ranker.VectorRanker, "_rows_of_ids", lambda *_: None)
+        return tuple(toy_module(kind, model=model) for kind in ("graph", "table", "hybrid"))
+
+
+def test_ids_have_rows_unless_the_model_knows_more_items_than_the_table():
+    model = toy_model("R5")
+    ranker = toy_module("hybrid", model=model).ranker
+    assert ranker.id_rows is not None
+    keys = model.item_encoder.id_lookup.keys.numpy()
+    np.testing.assert_array_equal(
+        tf.gather(ranker.id_rows, ranker.rows_of(tf.constant(keys))), 1 + np.arange(len(keys))
+    )
+    model.item_encoder.id_lookup.set_keys(np.r_[keys[:-1], 10**9])
+    assert toy_module("hybrid", model=model).ranker.id_rows is None
 
 
 def widened(fresh, rows):

@@ -15,8 +15,8 @@ class ItemRows(tf.Module):
     thousands of keys, and each would be a binary search.
 
     Keys that leave few gaps, such as numbers given one after the other, are rows themselves, but for the first; a gap holds what an
-    unknown item has. All others are looked up in a hash table, which takes ten times as long. It is filled from a variable when the
-    model is loaded, so that the graph stays small.
+    unknown item has. All others are looked up in a hash table. It is filled from a variable when the model is loaded, so that the
+    graph stays small.
 
     Args:
       keys: int64 [N], not negative, ascending, each once.

@@ -112,7 +112,7 @@ class RequestInputs:
             keys=tf.where(listed, request_keys(inputs["fresh"]), MISSING_KEY),
             features=features,
             neighbours=neighbours,
-            # The power comes last, and 0 ** beta is 0; but 0 ** 0 is 1. A product is faster than a choice.
+            # The power comes last, and 0 ** beta is 0; but 0 ** 0 is 1. And a product is faster than a choice.
             weights=tf.math.multiply_no_nan(weights, counted) ** beta if beta > 0 else counted,
             neighbours_given=number >= 0,
         )

@@ -51,7 +51,7 @@ def fresh_places(candidates: tf.Tensor, fresh: tf.Tensor) -> tuple[tf.Tensor, tf
       fresh: int64 [B, F]; where an id is there twice, the first counts.
     """
     number = tf.size(fresh)
-    # The first is the largest of those that are the candidate: products are twice as fast as choices.
+    # The first is the largest of those that are the candidate: products are faster than choices.
     order = tf.cast(tf.reshape(tf.range(number, 0, -1), tf.shape(fresh)), tf.float32)
     listed = tf.where(fresh >= 0, fresh, _NO_ITEM)
     same = tf.cast(candidates[:, :, tf.newaxis] == listed[:, tf.newaxis, :], tf.float32)

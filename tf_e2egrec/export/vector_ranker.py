@@ -113,7 +113,7 @@ class VectorRanker(tf.Module):
         """Weighted sum of X: rows [n, K], float32 shares [n, K] -> float32 [n, width].
 
         A gather and a small product per row: as fast as a product of compressed rows, whose kernel ends the process at a
-        request of no rows. `gather_nd` takes four fifths of the time of `gather`.
+        request of no rows. The kernel of `gather_nd` is faster than that of `gather`.
         """
         x = tf.gather_nd(self.x.value(), rows[:, :, tf.newaxis])
         return tf.matmul(shares[:, tf.newaxis, :], x)[:, 0, :]

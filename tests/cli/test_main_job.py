@@ -12,6 +12,7 @@ from tests.cli.job import e2egrec, fingerprints, manifest, refuse, rewrite, succ
 STAGES = ("swing", "subgraphs", "train", "evaluate", "export")
 
 
+@pytest.mark.slow
 def test_single_stages_make_what_the_chain_makes(data, job, tmp_path):
     run = tmp_path / "by-stage"
     succeed("swing", data, "--out", run)
@@ -113,6 +114,7 @@ def test_exports_are_numbered(run_copy, tmp_path):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_installed_command_keeps_quiet(run_copy):
     """Nothing of what TensorFlow and others say at start-up and while saving reaches the terminal."""
     done = subprocess.run(

@@ -91,6 +91,7 @@ def with_text_ids(data, folder):
     )
 
 
+@pytest.mark.slow
 def test_text_ids_reach_a_served_prediction(data, tmp_path):
     path, run = with_text_ids(data, tmp_path / "data"), tmp_path / "run"
     succeed("run", path, "--out", run)
@@ -147,6 +148,7 @@ def test_sampled_negatives(data, tmp_path):
     assert (tmp_path / "run/export/R0/1/saved_model.pb").exists()
 
 
+@pytest.mark.slow
 def test_two_domains(tmp_path):
     sizes = ("--users", 200, "--videos", 100, "--days", 6, "--impressions", 5000)
     succeed("synthesize", tmp_path / "data", "--goods", *sizes)

@@ -41,6 +41,7 @@ def test_a_model_predicts_the_same_from_records_and_from_tables(job, with_table)
         np.testing.assert_allclose(ours[name], values, rtol=1e-4, atol=1e-5, err_msg=name)
 
 
+@pytest.mark.slow
 def test_from_tables_to_an_exported_model(with_table):
     run, changed, arguments = with_table
     refuse("evaluate", run, says=("was trained on other subgraphs",))

@@ -73,6 +73,7 @@ def test_a_cascade_interrupted_in_the_second_epoch(description, data, run_copy, 
     assert first == second
 
 
+@pytest.mark.slow
 def test_interrupted_in_the_second_epoch(description, data, run_copy, monkeypatch):
     monkeypatch.setattr(train, "_CHECKPOINT_STEPS", 3)
     target = RunDirectory(run_copy).model("R5", 0)

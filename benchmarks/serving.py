@@ -21,7 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -242,7 +242,8 @@ def through_servers(folder: Path, stack: ExitStack) -> tuple[str, Answers]:
 
     found, kind = {}, ""
     for name in sorted({row.export for row in ANSWERERS}):
-        server = stack.enter_context(start_server(folder / name, name, port=0))
+        with redirect_stdout(sys.stderr):  # the server introduces itself
+            server = stack.enter_context(start_server(folder / name, name, port=0))
         channel = stack.enter_context(grpc.insecure_channel(server.target))
         found[name] = prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict
         kind = server.kind

@@ -35,8 +35,9 @@ class Served(NamedTuple):
     is_batched: bool
 
 
-@pytest.fixture(scope="module", params=["hybrid", "table"])
+@pytest.fixture(scope="session", params=["hybrid", "table"])
 def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
+    """Of a wider scope than the servers, so that each is made once for all of them."""
     folder = tmp_path_factory.mktemp(request.param)
     return folder, toy_export(folder, request.param)
 

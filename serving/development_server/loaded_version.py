@@ -10,6 +10,7 @@ from typing import Any
 import grpc
 import tensorflow as tf
 from google.protobuf.message import DecodeError
+from tensorflow.python.framework.ops import dismantle_graph
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
 from serving.batching_parameters import PER_MODEL_FILE, BatchingParameters
@@ -112,7 +113,7 @@ class LoadedVersion:
             }
             self._warm_up(directory / WARMUP_FILE)
         except Exception as error:
-            self._session.close()
+            self._free()
             raise RequestError.from_exception(error) from error
 
     def predict(self, request: predict_pb2.PredictRequest) -> predict_pb2.PredictResponse:
@@ -162,7 +163,7 @@ class LoadedVersion:
             self._users -= 1
             close = self._retired and self._users == 0
         if close:
-            self._session.close()
+            self._free()
 
     def retire(self) -> None:
         """Take no new requests, and free the memory when the last running one is done."""
@@ -170,7 +171,14 @@ class LoadedVersion:
             close = not self._retired and self._users == 0
             self._retired = True
         if close:
-            self._session.close()
+            self._free()
+
+    def _free(self) -> None:
+        """Close the session, and take its graph apart: its operations refer to one another, so that it would stay until the garbage
+        collector runs, which is seldom and holds up requests.
+        """
+        self._session.close()
+        dismantle_graph(self._session.graph)
 
     def _warm_up(self, path: Path) -> None:
         """Replay the warm-up records; the first that fails fails the version."""

@@ -1,7 +1,6 @@
 import gc
 import weakref
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -9,8 +8,7 @@ import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2
 
 from serving.development_server.loaded_version import LoadedVersion
-
-Export = Callable[..., Path]
+from tests.serving.conftest import Export
 
 
 @pytest.fixture
